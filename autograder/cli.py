@@ -1,0 +1,336 @@
+"""The command line ``nnlm`` (also ``python3 start.py COMMAND``). Exit code 1: it failed; 2: it was called wrongly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from autograder.paths import ChapterError, chapter, chapters
+
+app = typer.Typer(
+    name="nnlm",
+    help="From the perceptron to the Transformer language model: read, check, build, grade.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+CourseDir = Annotated[
+    Path, typer.Option("--course-dir", help="The instructor's nbgrader course.", envvar="NNLM_COURSE_DIR")
+]
+CLASSROOM = Path("classroom")
+
+
+class Trouble(Exception):
+    """Ends a command with one sentence and an exit code."""
+
+    def __init__(self, sentence: str, code: int = 1) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn known errors into one sentence on stderr."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ChapterError as error:
+            _end(str(error), 2)
+        except Trouble as trouble:
+            _end(str(trouble), trouble.code)
+        except KeyboardInterrupt:
+            _end("Stopped.", 130)
+
+    return run
+
+
+def _end(sentence: str, code: int) -> None:
+    err.print(escape(sentence), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def say(value: Any) -> None:
+    """Print one JSON value."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@app.command()
+@guarded
+def build(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Chapters; all when none is named.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a committed file is out of step.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build student notebooks and frozen cases from course/source, solutions and exercises."""
+    from autograder import notebooks
+
+    wanted = [chapter(name) for name in names] if names else chapters()
+    try:
+        made = notebooks.build(wanted)
+    except notebooks.BuildError as error:
+        raise Trouble(str(error)) from None
+    changed = notebooks.out_of_step(made) if check else notebooks.write(made)
+    if as_json:
+        say({"chapters": [c.name for c in wanted], "out_of_step" if check else "changed": changed})
+    elif check:
+        for path in changed:
+            err.print(
+                escape(f"{path}: out of step; run `python3 start.py build` and commit what it changes."), soft_wrap=True
+            )
+    else:
+        for path in changed:
+            out.print(escape(f"updated {path}"))
+        out.print(f"{len(wanted)} chapters built, {len(changed)} changes.")
+    if check and changed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def release(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER")],
+    due: Annotated[str | None, typer.Option(help="Due date, as 2026-12-01 or '2026-12-01 23:59' (UTC).")] = None,
+    course_dir: CourseDir = CLASSROOM,
+    as_json: Json = False,
+) -> None:
+    """Release a chapter: nbgrader's assignment, and a zip for students."""
+    from datetime import datetime
+
+    from autograder.grading.classroom import Classroom
+
+    try:
+        when = datetime.fromisoformat(due) if due else None
+    except ValueError:
+        raise Trouble(f"'{due}' is not a date; write it as 2026-12-01 or '2026-12-01 23:59'.", 2) from None
+    with known_errors():
+        target, names = Classroom(course_dir).release(chapter(name), when)
+    if as_json:
+        say({"bundle": str(target), "files": names, "due": due})
+    else:
+        out.print(f"Released. Give students [bold]{escape(str(target))}[/bold] ({len(names)} files, no solutions).")
+        out.print(
+            f"Put what they hand in at {escape(str(course_dir))}/submitted/STUDENT/{chapter(name).name}/{chapter(name).name}.ipynb"
+        )
+
+
+@app.command()
+@guarded
+def grade(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER")],
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what is graded already and has not changed.")] = False,
+    seed: Annotated[
+        str,
+        typer.Option(
+            help="Secret from which fresh cases are drawn; by default a new one for each submission, kept for regrades."
+        ),
+    ] = "",
+    course_dir: CourseDir = CLASSROOM,
+    as_json: Json = False,
+) -> None:
+    """Grade a chapter's submissions with fresh cases."""
+    from autograder.grading.classroom import Classroom
+    from autograder.sandbox.isolation import describe_level, level
+
+    with known_errors(), progress("starting", quiet=as_json) as report:
+        results = Classroom(course_dir).grade(chapter(name), student, again, seed, progress=report)
+    if as_json:
+        say({"chapter": chapter(name).name, "isolation": level(), "students": [r.to_data() for r in results]})
+        return
+    from autograder.grading.report import results_table
+
+    out.print(results_table(results))
+    out.print(escape(f"Isolation – {describe_level()}"), style="dim")
+
+
+@app.command()
+@guarded
+def feedback(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER")],
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    course_dir: CourseDir = CLASSROOM,
+    as_json: Json = False,
+) -> None:
+    """Write each graded student's feedback as a page."""
+    from autograder.grading.classroom import Classroom
+
+    with known_errors():
+        written = Classroom(course_dir).feedback(chapter(name), student)
+    if as_json:
+        say({"files": [str(path) for path in written]})
+    else:
+        out.print(f"{len(written)} pages below {escape(str(course_dir / 'feedback'))}.")
+
+
+@app.command()
+@guarded
+def report(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER")],
+    csv: Annotated[Path | None, typer.Option(help="Spreadsheet; by default reports/CHAPTER.csv of the course.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Page; by default reports/CHAPTER.html of the course.")] = None,
+    course_dir: CourseDir = CLASSROOM,
+    as_json: Json = False,
+) -> None:
+    """Report on a class: every student's score, what was difficult, as a table, a page and a spreadsheet."""
+    from autograder.grading import report as reporting
+    from autograder.grading.classroom import Classroom
+
+    folder = course_dir / "reports"
+    targets = {
+        "html": html or folder / f"{chapter(name).name}.html",
+        "csv": csv or folder / f"{chapter(name).name}.csv",
+    }
+    with known_errors():
+        made = reporting.collect(Classroom(course_dir), chapter(name))
+        reporting.write(made, **targets)
+    if as_json:
+        say({**made.to_data(), "files": {kind: str(path) for kind, path in targets.items()}})
+        return
+    out.print(reporting.results_table(list(made.results)))
+    for path in targets.values():
+        out.print(escape(f"wrote {path}"), soft_wrap=True)
+
+
+@app.command()
+@guarded
+def formgrader(
+    course_dir: CourseDir = CLASSROOM,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 0,
+) -> None:
+    """Open JupyterLab in the course, with nbgrader's formgrader for grading by hand; Ctrl-C ends it."""
+    from autograder.grading.classroom import Classroom
+    from autograder.grading.formgrader import Formgrader
+
+    with known_errors(), Formgrader(Classroom(course_dir), port) as server:
+        out.print(f"Formgrader: {escape(server.formgrader_url)}", soft_wrap=True)
+        out.print(f"JupyterLab: {escape(server.lab_url)}", soft_wrap=True)
+        out.print("Ctrl-C ends both.")
+        if browser:
+            server.open_browser()
+        server.wait()
+
+
+@app.command()
+@guarded
+def demo(
+    name: Annotated[str, typer.Argument(metavar="[CHAPTER]")] = "03",
+    keep: Annotated[Path | None, typer.Option(help="Keep the class in this new folder, to look at it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Grade an invented class end to end and compare with what each submission should get."""
+    import tempfile
+
+    from rich.table import Table
+
+    from autograder.grading import demo as demonstration
+    from autograder.sandbox.isolation import describe_level, level
+
+    if keep is not None and keep.exists():
+        raise Trouble(f"{keep} exists already; name a new folder.", 2)
+    with known_errors(), tempfile.TemporaryDirectory() as folder, progress("making the class", quiet=as_json) as report:
+        rows = demonstration.run(chapter(name), keep or Path(folder, "course"), report)
+    wrong = [row for row in rows if not row.as_expected]
+    if as_json:
+        say({"chapter": chapter(name).name, "isolation": level(), "students": [row.to_data() for row in rows]})
+    else:
+        table = Table(
+            "student",
+            "expected",
+            "score",
+            "of",
+            "",
+            "what it is",
+            title=f"{chapter(name).name}: {len(rows)} submissions",
+        )
+        for row in rows:
+            score = "–" if row.score is None else f"{row.score:g}"
+            mark = "✓" if row.as_expected else "✗"
+            table.add_row(escape(row.name), f"{row.expected:g}", score, f"{row.max:g}", mark, escape(row.reason))
+        out.print(table)
+        out.print(f"{len(rows) - len(wrong)} of {len(rows)} as expected.")
+        out.print(escape(f"Isolation – {describe_level()}"), style="dim")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command("check")
+@guarded
+def check_command(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help="A chapter such as 02, or any .ipynb file.")],
+    everything: Annotated[bool, typer.Option("--all", help="Also run the cells that train for show.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run every check of a notebook, without JupyterLab."""
+    from autograder import headless
+    from autograder.render import as_text
+    from autograder.sandbox.session import SandboxError
+
+    try:
+        path = headless.find_notebook(notebook)
+        with progress("starting", quiet=as_json) as tell:
+            report = headless.check_notebook(path, everything=everything, progress=tell)
+    except headless.NotANotebook as error:
+        raise Trouble(str(error), 2) from None
+    except SandboxError as error:
+        raise Trouble(str(error)) from None
+    if as_json:
+        say(report.to_data())
+    else:
+        for verdict in report.checks:
+            out.print(escape(as_text(verdict)), soft_wrap=True)
+        for sentence in report.left_out:
+            out.print(escape(sentence), soft_wrap=True)
+        out.print(escape(report.summary()), style="bold", soft_wrap=True)
+    if not report.good:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def progress(first: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A line on stderr that says who is being graded, how many are done, how long it has taken."""
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task(first, total=None)
+        yield lambda who, done, total: bar.update(task, description=escape(who), completed=done, total=total)
+
+
+@contextmanager
+def known_errors() -> Iterator[None]:
+    """Say errors of the grading side in one sentence."""
+    from autograder.grading.classroom import ClassroomError
+    from autograder.notebooks import BuildError
+    from autograder.sandbox.session import SandboxError
+
+    try:
+        yield
+    except (ClassroomError, SandboxError, BuildError) as error:
+        raise Trouble(str(error)) from None
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="nnlm")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Exercise definitions, one module a chapter; found by name, registered nowhere else."""

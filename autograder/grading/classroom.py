@@ -1,0 +1,291 @@
+"""An instructor's course: release a chapter, grade what was handed in, write feedback. nbgrader keeps the books."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config, PyFileConfigLoader
+
+from autograder import bundle
+from autograder.grading.records import Store
+from autograder.nbgrader_config import TEMPLATE
+from autograder.notebooks import generate_assignment, instructor_notebook, quiet_nbgrader, scripts_on_path
+from autograder.paths import Chapter
+
+
+class ClassroomError(Exception):
+    """Something the instructor can mend; the message says how."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One student's result in one chapter."""
+
+    student: str
+    score: float | None
+    max_score: float
+    needs_manual: bool
+    late_seconds: float
+    penalty: float
+    problem: str
+    repairs: tuple[str, ...]
+    seconds: float
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+class Classroom:
+    """A nbgrader course directory with our plug-ins."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        scripts_on_path()
+
+    # ---- settings ------------------------------------------------------------------------------------------------
+    def create(self) -> None:
+        """Make the folder and its configuration when they do not exist."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            settings = self.root / "nbgrader_config.py"
+            if not settings.exists():
+                settings.write_text(TEMPLATE, encoding="utf-8")
+        except OSError as error:
+            raise ClassroomError(
+                f"Cannot write to {self.root} ({error.strerror}); choose another folder with --course-dir."
+            ) from None
+
+    def config(self) -> Config:
+        """The course's own settings.
+
+        Raises:
+            ClassroomError: there is no course yet, or its settings fail.
+        """
+        settings = self.root / "nbgrader_config.py"
+        if not settings.exists():
+            raise ClassroomError(f"There is no course in {self.root}; begin with `nnlm release CHAPTER`.")
+        try:
+            return PyFileConfigLoader(settings.name, path=str(self.root)).load_config()
+        except Exception as error:
+            raise ClassroomError(f"{settings} fails: {type(error).__name__}: {error}") from None
+
+    def coursedir(self, config: Config | None = None) -> CourseDirectory:
+        """nbgrader's view of the course."""
+        return CourseDirectory(config=config or self.config())
+
+    @contextmanager
+    def gradebook(self) -> Iterator[Gradebook]:
+        """The open gradebook.
+
+        Raises:
+            ClassroomError: it cannot be opened.
+        """
+        import sqlalchemy.exc
+
+        coursedir = self.coursedir()
+        try:
+            book = Gradebook(coursedir.db_url, coursedir.course_id)
+        except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise ClassroomError(
+                f"The gradebook cannot be opened ({reason}); check `CourseDirectory.db_url`."
+            ) from None
+        with book:
+            yield book
+
+    # ---- release -------------------------------------------------------------------------------------------------
+    def release(self, chapter: Chapter, due: datetime | None = None) -> tuple[Path, list[str]]:
+        """Generate the chapter's assignment and its student bundle.
+
+        Returns:
+            Path of the zip, and the names of the files in it.
+        """
+        self.create()
+        source = self.root / "source" / chapter.name / f"{chapter.name}.ipynb"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(instructor_notebook(chapter), source)
+        coursedir = self.coursedir()
+        with self.gradebook():
+            pass  # a gradebook that cannot be opened is said in a sentence before nbgrader meets it
+        with quiet_nbgrader() as log:
+            try:
+                generate_assignment(self.root, chapter.name, coursedir.db_url)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                raise ClassroomError(f"nbgrader refuses {chapter.name}: {str(log) or error}") from error
+        if due is not None:
+            with self.gradebook() as book:
+                book.update_or_create_assignment(chapter.name, duedate=due.isoformat(" ", "seconds"))
+        target = self.root / "bundles" / f"{chapter.name}.zip"
+        names = bundle.write_zip(_with_start(chapter), target, _bundle_readme(chapter))
+        return target, names
+
+    # ---- grade ---------------------------------------------------------------------------------------------------
+    def submissions(self, chapter: Chapter) -> list[str]:
+        """Who handed in something for a chapter."""
+        return sorted(p.parent.name for p in (self.root / "submitted").glob(f"*/{chapter.name}") if p.is_dir())
+
+    def grade(
+        self,
+        chapter: Chapter,
+        students: list[str] | None = None,
+        again: bool = False,
+        seed: str = "",
+        overrides: dict[str, Any] | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> list[Result]:
+        """Grade submissions of a chapter, one after the other; a student's trouble stays that student's.
+
+        Args:
+            chapter: what to grade.
+            students: whose; everyone's by default.
+            again: also those that are graded already and have not changed.
+            seed: secret for fresh cases; by default each submission keeps the seed of its record, or gets a new one.
+            overrides: settings of ``Judge``.
+            progress: called with a student's name, how many are done, how many there are.
+        """
+        if not (self.root / "release" / chapter.name / f"{chapter.name}.ipynb").is_file():
+            raise ClassroomError(
+                f"{chapter.name} has not been released in {self.root}; begin with `nnlm release {chapter.name}`."
+            )
+        everyone = self.submissions(chapter)
+        unknown = [name for name in students or [] if name not in everyone]
+        if unknown:
+            raise ClassroomError(f"No submission of {unknown[0]} for {chapter.name} in {self.root / 'submitted'}.")
+        wanted = students or everyone
+        if not wanted:
+            where = self.root / "submitted" / "STUDENT" / chapter.name / f"{chapter.name}.ipynb"
+            raise ClassroomError(f"Nobody has handed in {chapter.name}: put each notebook at {where}.")
+        results = []
+        for done, student in enumerate(wanted):
+            if progress:
+                progress(student, done, len(wanted))
+            started = time.perf_counter()
+            problem = self._grade_one(chapter, student, again, seed, overrides or {})
+            results.append(self.result(chapter, student, problem, time.perf_counter() - started))
+        return results
+
+    def _grade_one(self, chapter: Chapter, student: str, again: bool, seed: str, overrides: dict[str, Any]) -> str:
+        """Run nbgrader's autograde for one student; returns a sentence when it failed."""
+        from nbgrader.converters import Autograde
+
+        if glob.escape(student) != student:
+            return "nbgrader reads [, * and ? in a folder's name as a pattern; rename the student's folder."
+        folder = self.root / "submitted" / student / chapter.name
+        expected = folder / f"{chapter.name}.ipynb"
+        if not expected.exists() and not expected.is_symlink():
+            others = sorted(p.name for p in folder.glob("*.ipynb"))
+            found = f"found {', '.join(others)}; rename it" if others else "the folder has no notebook"
+            return f"There is no {expected.name}: {found}."
+        if any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in folder.rglob("*")):
+            return "The submission holds a link or a special file; remove it and grade again."
+        config = self.config()
+        config.CourseDirectory.assignment_id = chapter.name
+        config.CourseDirectory.student_id = student
+        config.Judge.update({**overrides, **({"seed": seed} if seed else {})})
+        with quiet_nbgrader() as log:
+            converter = Autograde(coursedir=CourseDirectory(config=config), config=config)
+            converter.force = again or self._changed(chapter, student)
+            try:
+                converter.start()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                logging.getLogger(__name__).debug("autograde failed", exc_info=True)
+                return f"nbgrader could not grade it: {str(log) or error}"
+        return ""
+
+    def _changed(self, chapter: Chapter, student: str) -> bool:
+        submitted = self.root / "submitted" / student / chapter.name / f"{chapter.name}.ipynb"
+        graded = self.root / "autograded" / student / chapter.name / f"{chapter.name}.ipynb"
+        record = Store(self.root).path(chapter.name, student)
+        return graded.exists() and (not record.exists() or submitted.stat().st_mtime > graded.stat().st_mtime)
+
+    def result(self, chapter: Chapter, student: str, problem: str = "", seconds: float = 0.0) -> Result:
+        """What the gradebook and the record say of one student."""
+        with self.gradebook() as book:
+            return self.read_result(book, chapter, student, problem, seconds)
+
+    def read_result(
+        self, book: Gradebook, chapter: Chapter, student: str, problem: str = "", seconds: float = 0.0
+    ) -> Result:
+        """The same from a gradebook that is open already."""
+        record = Store(self.root).load(chapter.name, student)
+        repairs = tuple(record.repairs) if record else ()
+        trouble = problem or (record.unreadable if record else "")
+        top = float(book.find_assignment(chapter.name).max_score)
+        try:
+            submission = book.find_submission(chapter.name, student)
+        except MissingEntry:
+            return Result(student, None, top, False, 0.0, 0.0, trouble, repairs, seconds)
+        late = float(submission.total_seconds_late)
+        penalty = float(submission.late_submission_penalty or 0.0)
+        grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+        # A submission that nbgrader took in but could not grade has no score yet, rather than 0.
+        graded = record is not None or any(g.auto_score is not None or g.manual_score is not None for g in grades)
+        # The penalty may be older than a manual score that was lowered since.
+        score = max(0.0, float(submission.score) - penalty) if graded else None
+        needs_manual = graded and bool(submission.needs_manual_grade)
+        return Result(student, score, top, needs_manual, late, penalty, trouble, repairs, seconds)
+
+    # ---- feedback ------------------------------------------------------------------------------------------------
+    def feedback(self, chapter: Chapter, students: list[str] | None = None) -> list[Path]:
+        """Write each graded student's feedback as HTML; returns the files.
+
+        Raises:
+            ClassroomError: nothing is graded yet, or nbgrader cannot write it.
+        """
+        from nbgrader.converters import GenerateFeedback
+
+        graded = sorted(p.parent.name for p in (self.root / "autograded").glob(f"*/{chapter.name}"))
+        wanted = [name for name in graded if not students or name in students]
+        if not wanted:
+            raise ClassroomError(f"Nothing of {chapter.name} is graded yet; run `nnlm grade {chapter.name}` first.")
+        written = []
+        for student in wanted:
+            config = self.config()
+            config.CourseDirectory.assignment_id = chapter.name
+            config.CourseDirectory.student_id = student
+            with quiet_nbgrader() as log:
+                converter = GenerateFeedback(coursedir=CourseDirectory(config=config), config=config)
+                converter.force = True
+                try:
+                    converter.start()
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
+                    raise ClassroomError(
+                        f"nbgrader could not write the feedback of {student}: {str(log) or error}"
+                    ) from error
+            written += sorted((self.root / "feedback" / student / chapter.name).glob("*.html"))
+        return written
+
+
+def _with_start(chapter: Chapter) -> list[Chapter]:
+    """Every bundle brings the orientation along."""
+    from autograder.paths import chapters
+
+    return [c for c in chapters() if c.number == "00" or c == chapter]
+
+
+def _bundle_readme(chapter: Chapter) -> str:
+    return (
+        f"# {chapter.name}\n\n"
+        "Needs Python 3.11 or newer. In this folder:\n\n"
+        "    python3 start.py\n\n"
+        f"sets everything up and opens the course; work through `course/{chapter.name}.ipynb` and run its checks.\n"
+        f"`python3 start.py check {chapter.name}` runs them all. Hand in that one notebook.\n"
+    )

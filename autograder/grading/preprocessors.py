@@ -1,0 +1,135 @@
+"""Our entries in nbgrader's two lists of preprocessors; ``nbgrader autograde`` and the formgrader's button use them too."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Float, Integer, Unicode
+
+from autograder.exercise import Explanation
+from autograder.grading import intake, judge, records
+from autograder.notebooks import definitions, exercises
+from autograder.paths import chapter
+from autograder.sandbox.isolation import Limits, level
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reads a submission through :mod:`autograder.grading.intake`: a file that is no notebook becomes an empty one with a note."""
+
+    def from_filename(self, filename: str, resources: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """Read, rebuild when it is a submission, and convert."""
+        assert resources is not None
+        path = Path(filename)
+        if "autograded" in path.parent.parent.parent.name:  # the second pass reads what the first one wrote
+            return super().from_filename(filename, resources=resources, **kwargs)
+        template = release_notebook(self, resources["nbgrader"]["assignment"], resources["nbgrader"]["notebook"])
+        try:
+            taken = intake.rebuild(intake.read(path), template)
+            unreadable = ""
+        except intake.Unreadable as error:
+            taken = intake.Intake(nbformat.from_dict(template))
+            unreadable = str(error)
+        taken.notebook.metadata["nnlm"] = {"repairs": taken.repairs, "unreadable": unreadable}
+        return self.from_notebook_node(taken.notebook, resources=resources, **kwargs)
+
+
+def course_root(configurable: Any) -> Path:
+    """The course that a configured nbgrader object works in."""
+    return Path(configurable.config.CourseDirectory.get("root") or ".").resolve()
+
+
+def release_notebook(configurable: Any, assignment: str, notebook: str) -> NotebookNode:
+    """The released notebook: the frame into which submissions are put."""
+    path = course_root(configurable) / "release" / assignment / f"{notebook}.ipynb"
+    return nbformat.read(path, as_version=4)
+
+
+class Judge(NbGraderPreprocessor):
+    """Runs the submission in the sandbox and writes one verdict into each check cell; stands in for nbgrader's Execute."""
+
+    seed = Unicode(
+        "", help="Secret from which fresh cases are drawn; by default a new one, recorded for regrades."
+    ).tag(config=True)
+    cell_seconds = Float(Limits.cell_seconds, help="Wall time of one cell.").tag(config=True)
+    call_seconds = Float(Limits.call_seconds, help="Wall time of one call in a check.").tag(config=True)
+    total_seconds = Float(Limits.total_seconds, help="Wall time of one notebook.").tag(config=True)
+    memory_mb = Integer(Limits.memory_mb, help="Memory of a submission's process, in MB.").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Execute, judge, record."""
+        about = resources["nbgrader"]
+        chosen = chapter(about["assignment"])
+        known = {made.name: made for made in exercises(chosen)}
+        store = records.Store(course_root(self))
+        before = store.load(about["assignment"], about["student"])
+        if self.seed:
+            seed = judge.derived_seed(self.seed, about["student"], about["assignment"])
+        else:
+            seed = before.seed if before else secrets.token_hex(16)
+        limits = Limits(self.cell_seconds, self.call_seconds, self.total_seconds, self.memory_mb)
+        graded = judge.grade(nb, known, seed, limits)
+        note = nb.metadata.get("nnlm", {})
+        for cell in nb.cells:
+            if cell.cell_type != "code":
+                continue
+            name = judge.check_of(cell)
+            outputs = (
+                judge.verdict_outputs(graded.verdicts[name])
+                if name in graded.verdicts
+                else graded.outputs.get(cell.id, [])
+            )
+            cell.outputs = [nbformat.from_dict(output) for output in outputs]
+            cell.execution_count = None
+        store.save(
+            records.Record(
+                student=about["student"],
+                chapter=about["assignment"],
+                seed=seed,
+                isolation=level(),
+                unreadable=str(note.get("unreadable", "")),
+                repairs=[str(text) for text in note.get("repairs", [])],
+                verdicts=[verdict.to_data() for verdict in graded.verdicts.values()],
+            )
+        )
+        return nb, resources
+
+
+class ShowIntake(NbGraderPreprocessor):
+    """Says at the top of the graded notebook what had to be repaired, and shows rubrics next to written answers."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Insert Markdown cells; runs last, after the grades are saved."""
+        record = records.Store(course_root(self)).load(
+            resources["nbgrader"]["assignment"], resources["nbgrader"]["student"]
+        )
+        written = {
+            name: made
+            for name, made in definitions(chapter(resources["nbgrader"]["assignment"])).items()
+            if isinstance(made, Explanation)
+        }
+        cells: list[NotebookNode] = []
+        notes = [record.unreadable] if record and record.unreadable else []
+        notes += [f"{text[:1].upper()}{text[1:]}." for text in (record.repairs if record else [])]
+        if notes:
+            cells.append(
+                _note("intake-note", "**About this submission**\n\n" + "\n".join(f"* {text}" for text in notes))
+            )
+        for cell in nb.cells:
+            cells.append(cell)
+            made = written.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+            if made is not None:
+                cells.append(
+                    _note(f"rubric-{made.name}", f"**Rubric** ({made.points:g} points)\n\n{made.rubric_markdown}")
+                )
+        nb.cells = cells
+        return nb, resources
+
+
+def _note(cell_id: str, text: str) -> NotebookNode:
+    return nbformat.v4.new_markdown_cell(text, id=cell_id)

@@ -1,0 +1,285 @@
+"""``nnlm check``: every check of a notebook, run outside JupyterLab, as the student would see it.
+
+The notebook runs in the sandbox, where a cell that hangs or ends its process costs only itself. Verdicts are those that
+``check`` publishes in the notebook; they teach, they do not grade.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.bundle import importable_files
+from autograder.cells import LONG_RUN
+from autograder.paths import ROOT, ChapterError, chapter
+from autograder.render import clean
+from autograder.sandbox.isolation import Limits
+from autograder.sandbox.replay import Replay
+from autograder.sandbox.session import Server, Stopped
+from autograder.verdict import Verdict
+
+VERDICT_TYPE = "application/x-nnlm-verdict+json"
+#: What is going on, how many are done, how many there are.
+Progress = Callable[[str, int, int], None]
+SHORT = Limits()
+#: With ``--all``, for cells that train for show.
+LONG = Limits(cell_seconds=1800.0, total_seconds=7200.0, memory_mb=16384)
+
+
+_MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)  # lines that are IPython's, not Python's
+_IPYTHON_FILE = re.compile(r"<ipython-input-[^>]*>, ")
+
+
+class NotANotebook(Exception):
+    """What was named cannot be checked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell: its number among all cells, from 1, and what a reader recognises it by."""
+
+    number: int
+    source: str
+    long: bool
+
+    @property
+    def name(self) -> str:
+        """``cell 7 (`x = np.zeros(3)`)``."""
+        line = next((text.strip() for text in self.source.splitlines() if text.strip()), "")
+        if line.startswith(("def ", "class ")):
+            line = line.split("(")[0]
+        return f"cell {self.number} (`{line if len(line) <= 60 else line[:59] + '…'}`)"
+
+
+@dataclass
+class Report:
+    """What came of a notebook's checks, in their order."""
+
+    notebook: str
+    checks: list[Verdict] = field(default_factory=list)
+    not_reached: int = 0  # of ``checks``, how many gave no verdict: the headline says why
+    left_out: list[str] = field(default_factory=list)  # sentences about cells that hung or ended their process
+    skipped: int = 0  # long runs
+
+    @property
+    def passed(self) -> int:
+        """How many checks passed."""
+        return sum(verdict.passed for verdict in self.checks)
+
+    @property
+    def failed(self) -> int:
+        """How many gave another verdict."""
+        return len(self.checks) - self.passed - self.not_reached
+
+    @property
+    def good(self) -> bool:
+        """Whether there are checks and all of them passed."""
+        return 0 < self.passed == len(self.checks)
+
+    def summary(self) -> str:
+        """One line: how many checks passed, and what was not run."""
+        total = len(self.checks)
+        if not total:
+            return f"{self.notebook} has no checks."
+        text = f"{self.passed} of {total} checks passed in {self.notebook}."
+        if self.skipped:
+            noun = "long run was" if self.skipped == 1 else "long runs were"
+            text += f" {self.skipped} {noun} skipped; --all includes them."
+        return text
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data; a check that was not reached is among ``checks`` too, and says why."""
+        return {
+            "notebook": self.notebook,
+            "passed": self.passed,
+            "failed": self.failed,
+            "not_reached": self.not_reached,
+            "checks": [verdict.to_data() for verdict in self.checks],
+            "left_out": self.left_out,
+            "skipped_long_runs": self.skipped,
+        }
+
+
+def find_notebook(key: str) -> Path:
+    """The notebook that a path or a chapter's key names.
+
+    Raises:
+        NotANotebook: there is none.
+    """
+    path = Path(key)
+    if path.is_file():
+        return path
+    if path.suffix == ".ipynb" and path.name != key:
+        raise NotANotebook(f"There is no file {key}.")
+    try:
+        found = chapter(key).notebook
+    except ChapterError as error:
+        raise NotANotebook(str(error)) from None
+    if not found.is_file():
+        raise NotANotebook(f"There is no file {found}; run `python3 start.py build`, or download the course again.")
+    return found
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """The code cells of a notebook file.
+
+    Raises:
+        NotANotebook: the file is none, or cannot be read.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        cells = data["cells"]
+        found = [
+            Cell(number, _joined(cell.get("source", "")), LONG_RUN in (cell.get("metadata") or {}).get("tags", []))
+            for number, cell in enumerate(cells, 1)
+            if cell["cell_type"] == "code"
+        ]
+    except OSError as error:
+        raise NotANotebook(f"{path} cannot be read ({error.strerror}).") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise NotANotebook(f"{path} is not a notebook; give the .ipynb file that JupyterLab saves.") from None
+    return [cell for cell in found if cell.source.strip()]
+
+
+def check_notebook(
+    path: Path, *, everything: bool = False, progress: Progress = lambda what, done, total: None
+) -> Report:
+    """Run a notebook's cells in their order and collect its verdicts.
+
+    Args:
+        path: the notebook.
+        everything: also the cells that train for show.
+        progress: called before each cell with its name, how many are done, and how many there are.
+
+    Raises:
+        NotANotebook: the file is none.
+        SandboxError: the sandbox does not start.
+    """
+    cells, report = read_cells(path), Report(str(path))
+    failures: dict[str, str] = {}  # name → why the cell that should define it failed
+    progress("starting", 0, len(cells))
+    with Server(importable_files(), ROOT) as server, Replay(server, LONG if everything else SHORT) as replay:
+        for done, cell in enumerate(cells):
+            if cell.long and not everything:
+                report.skipped += 1
+                continue
+            progress(f"cell {cell.number}", done, len(cells))
+            _run(cell, replay, report, failures)
+        for cell in cells:  # at the end: a cell may run once and kill the process when it is run again
+            if cell.number in replay.stopped and not checked_names(cell.source):
+                report.left_out.append(_sentence(f"{cell.name} was left out. {replay.stopped[cell.number].reason}"))
+    return report
+
+
+def _run(cell: Cell, replay: Replay, report: Report, failures: dict[str, str]) -> None:
+    wanted, outputs = checked_names(cell.source), []
+    try:
+        outputs = replay.run(cell.number, cell.source, again=not _only_checks(cell.source))
+    except Stopped as stopped:
+        status, reason = stopped.status, f"{cell.name}: {stopped.reason}"
+    else:
+        status, reason = "missing", error_of(outputs)
+    for name in defined_names(cell.source):
+        failures[name] = reason
+    verdicts = [verdict for output in outputs if (verdict := verdict_of(output))]
+    report.checks += verdicts
+    for name in wanted:
+        if name not in [verdict.exercise for verdict in verdicts]:
+            cause = failures.get(name) or reason or "its cell showed no verdict."
+            report.checks.append(_unreached(name, status, cause))
+            report.not_reached += 1
+
+
+def checked_names(source: str) -> list[str]:
+    """Exercises that a cell checks: the first arguments of its calls of ``check``."""
+    return [name for node in _parsed(source) for part in ast.walk(node) if (name := _checked(part))]
+
+
+def _only_checks(source: str) -> bool:
+    body = _parsed(source)
+    return bool(body) and all(isinstance(node, ast.Expr) and _checked(node.value) for node in body)
+
+
+def _checked(node: ast.AST) -> str:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check" and node.args:
+        first = node.args[0]
+        return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    return ""
+
+
+def _parsed(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(_MAGIC.sub(r"\1pass", source)).body
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
+def defined_names(source: str) -> list[str]:
+    """Functions and classes that a cell defines, also when it does not parse."""
+    lines = [line.split() for line in source.splitlines() if line.startswith(("def ", "class "))]
+    return [words[1].split("(")[0].rstrip(":") for words in lines if len(words) > 1]
+
+
+def error_of(outputs: list[Any]) -> str:
+    """Name and message of the error a cell ended with, or nothing."""
+    for output in outputs:
+        if isinstance(output, dict) and output.get("output_type") == "error":
+            text = clean(f"{output.get('ename')}: {output.get('evalue')}")[:300]
+            return _IPYTHON_FILE.sub("", text)
+    return ""
+
+
+def verdict_of(output: Any) -> Verdict | None:
+    """The verdict in one output, every field forced to its type; None when it carries none."""
+    data = output.get("data") if isinstance(output, dict) else None
+    found = data.get(VERDICT_TYPE) if isinstance(data, dict) else None
+    if not isinstance(found, dict):
+        return None
+    return Verdict(
+        exercise=_text(found, "exercise"),
+        promise=_text(found, "promise"),
+        passed=found.get("passed") is True,
+        kind=_text(found, "kind"),
+        headline=_text(found, "headline"),
+        evidence=tuple((str(pair[0]), str(pair[1])) for pair in _rows(found, "evidence") if len(pair) == 2),
+        advice=_text(found, "advice"),
+        misconception=_text(found, "misconception"),
+        points=_number(found, "points"),
+        max_points=_number(found, "max_points"),
+        case=int(_number(found, "case")),
+        cases=int(_number(found, "cases")),
+        seed=_text(found, "seed"),
+        notes=tuple(str(note) for note in found.get("notes") or ()),
+    )
+
+
+def _unreached(name: str, status: str, cause: str) -> Verdict:
+    return Verdict(exercise=name, promise="", passed=False, kind=status, headline=f"Not reached. {_sentence(cause)}")
+
+
+def _sentence(text: str) -> str:
+    text = clean(text)
+    return text[:1].upper() + text[1:]
+
+
+def _joined(source: Any) -> str:
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    return str(data.get(key) or "")
+
+
+def _number(data: dict[str, Any], key: str) -> float:
+    value = data.get(key)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _rows(data: dict[str, Any], key: str) -> list[Any]:
+    rows = data.get(key)
+    return [row for row in rows if isinstance(row, (list, tuple))] if isinstance(rows, (list, tuple)) else []

@@ -1,0 +1,481 @@
+"""Comparing answers with expectations, and saying what is wrong in plain sentences.
+
+A :class:`Verdict` is a record without layout; ``render`` turns it into HTML, terminal text or JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.exercise import Question, Sheet
+from autograder.sandbox.calling import Answer, load_source
+from autograder.sandbox.wire import Opaque, Seed, Tensor
+
+#: Unit roundoff u of each float type (IEEE 754; bfloat16 has 8 significant bits).
+ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+_NUMBER = (bool, int, float, np.generic)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The first thing that is wrong with one answer.
+
+    ``kind`` is one of exception, unfinished, missing, timeout, died, none, type, length, shape, dtype, nan, value, modified,
+    criterion, not-raised.
+    """
+
+    kind: str
+    sentence: str
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge says of one exercise."""
+
+    exercise: str
+    promise: str
+    passed: bool
+    kind: str  # "passed" or the kind of the finding
+    headline: str
+    evidence: tuple[tuple[str, str], ...] = ()
+    advice: str = ""
+    misconception: str = ""  # name of the known mistake that gives the same answers
+    points: float = 0.0
+    max_points: float = 0.0
+    case: int = 0  # number of the case shown, from 1; 0 when none
+    cases: int = 0
+    seed: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain data, ready for JSON."""
+        return asdict(self)
+
+
+def judge(sheet: Sheet, answers: list[Answer]) -> Verdict:
+    """Judge the answers to a sheet's questions, in their order. Fewer answers than questions: the last one was fatal."""
+    from autograder.diagnosis import recognise
+
+    found = None
+    for number, (question, answer) in enumerate(zip(sheet.questions, answers, strict=False), 1):
+        finding = examine(sheet, question, answer)
+        if finding is not None:
+            found = (number, question, answer, finding)
+            break
+    common: dict[str, Any] = {
+        "exercise": sheet.name,
+        "promise": sheet.promise,
+        "max_points": sheet.points,
+        "cases": len(sheet.questions),
+        "seed": sheet.seed,
+        "notes": tuple(dict.fromkeys(note for answer in answers for note in answer.warnings))[:3],
+    }
+    if found is None and len(answers) == len(sheet.questions):
+        count = len(sheet.questions)
+        headline = f"Right in {'its one case' if count == 1 else f'all {count} cases'}."
+        return Verdict(passed=True, kind="passed", headline=headline, points=sheet.points, **common)
+    if found is None:
+        finding = Finding("died", "Not every case was answered.")
+        return Verdict(passed=False, kind=finding.kind, headline=finding.sentence, **common)
+    number, question, answer, finding = found
+    evidence = finding.evidence
+    if finding.kind not in ("missing", "unfinished"):
+        evidence = (("called", _call_text(sheet, question)), *evidence)
+        if answer.printed.strip():
+            evidence += (("printed", _shorten(answer.printed.strip(), 300)),)
+    known = recognise(sheet, answers, examine)
+    return Verdict(
+        passed=False,
+        kind=finding.kind,
+        headline=known[1] if known else finding.sentence,
+        evidence=((("found", finding.sentence), *evidence) if known else evidence),
+        misconception=known[0] if known else "",
+        case=number,
+        **common,
+    )
+
+
+def examine(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
+    """The first thing wrong with one answer, or None."""
+    trouble = _trouble(question, answer)
+    if trouble is not None:
+        return trouble
+    if question.expected.status == "raised":
+        return None
+    if sheet.criterion:
+        return _by_criterion(sheet, question, answer)
+    finding = _compare_outputs(sheet, question.expected.value, answer.value)
+    if finding is None and set(answer.changed_inputs) - set(question.expected.changed_inputs):
+        names = ", ".join(f"`{n}`" for n in answer.changed_inputs)
+        return Finding(
+            "modified",
+            f"The result is right, but the call changed its input {names} in place; the caller still needs it. Work on a copy.",
+        )
+    return finding
+
+
+# ---- things that are wrong before any number is looked at ----------------------------------------------------------
+def _trouble(question: Question, answer: Answer) -> Finding | None:
+    if answer.status == "missing":
+        return Finding("missing", answer.reason or "It is not defined; run (or restore) the cell that defines it.")
+    if answer.status == "timeout":
+        return Finding(
+            "timeout", answer.reason or "The call did not come back in time; look for a loop that never ends."
+        )
+    if answer.status == "died":
+        return Finding("died", answer.reason or "The process ended during the call.")
+    wanted = question.expected.raised
+    if answer.status == "raised" and answer.raised is not None:
+        raised = answer.raised
+        if wanted is not None and raised.type_name == wanted.type_name:
+            return None
+        if raised.type_name == "NotImplementedError":
+            return Finding("unfinished", "Not written yet: the cell still raises NotImplementedError.")
+        where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
+        message = f": {_shorten(raised.message, 200)}" if raised.message else ""
+        if wanted is not None:
+            return Finding(
+                "exception", f"It raised {raised.type_name}; {wanted.type_name} was expected here{message}.", where
+            )
+        return Finding("exception", f"Your code raised {raised.type_name}{message}", where)
+    if wanted is not None:
+        return Finding(
+            "not-raised",
+            f"These inputs are wrong and {wanted.type_name} should be raised; a value came back instead.",
+            (("returned", describe(answer.value)), ("expected", f"{wanted.type_name}: {wanted.message}")),
+        )
+    return None
+
+
+def _by_criterion(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
+    assert sheet.criterion is not None
+    criterion: Callable[..., Any] = load_source(sheet.criterion, "<criterion>")
+    outputs = dict(_outputs(sheet, _arrays(answer.value)))
+    for name, value in outputs.items():
+        if value is None:
+            return Finding("none", f"{_subject(name, sheet)} is None; does the function end with `return`?")
+    try:
+        sentence = criterion(outputs, question.held)
+    except Exception as error:  # the answer has a form the criterion cannot read
+        expected = describe(question.expected.value)
+        return Finding(
+            "type",
+            f"The answer has another form than expected ({type(error).__name__}: {_shorten(str(error), 120)}).",
+            (("returned", describe(answer.value)), ("an answer that passes", expected)),
+        )
+    if sentence is None:
+        return None
+    return Finding("criterion", str(sentence), (("returned", describe(answer.value)),))
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+def _compare_outputs(sheet: Sheet, expected: Any, received: Any) -> Finding | None:
+    if received is None and expected is not None:
+        return Finding(
+            "none", "It returned None; does the function end with `return`?", (("expected", describe(expected)),)
+        )
+    several = isinstance(received, (tuple, list))
+    if isinstance(expected, tuple) and sheet.returns and not (several and len(received) == len(expected)):
+        names = ", ".join(sheet.returns)
+        got = f"{len(received)} values" if several else _kind(received)
+        sentence = f"It should return {len(expected)} values ({names}); it returned {got}."
+        return Finding("length", sentence, _both(expected, received))
+    for (name, want), (_, have) in zip(_outputs(sheet, expected), _outputs(sheet, received), strict=False):
+        finding = compare(want, have, _subject(name, sheet), sheet.rtol, sheet.atol)
+        if finding is not None:
+            return finding
+    return None
+
+
+def _outputs(sheet: Sheet, value: Any) -> Iterator[tuple[str, Any]]:
+    if sheet.returns and isinstance(value, (tuple, list)):
+        yield from zip(sheet.returns, value, strict=False)
+    elif (
+        isinstance(value, dict) and all(isinstance(key, str) for key in value) and not sheet.returns and sheet.criterion
+    ):
+        yield from value.items()
+    else:
+        yield (sheet.returns[0] if len(sheet.returns) == 1 else "result"), value
+
+
+def _subject(name: str, sheet: Sheet) -> str:
+    return f"`{name}`" if sheet.returns or name != "result" else "The result"
+
+
+def compare(
+    expected: Any, received: Any, subject: str = "The result", rtol: float | None = None, atol: float | None = None
+) -> Finding | None:
+    """The first difference between two values, or None when they agree.
+
+    Numbers agree when ``|received − expected| ≤ atol + rtol·|expected|``; the defaults follow from the dtype and the number
+    of terms, see :func:`tolerances`. Types of number must be of the same kind (bool, integer, float, complex), and floats in
+    arrays as wide as expected; a Python or NumPy scalar of either width will do.
+    """
+    if received is None and expected is not None:
+        return Finding(
+            "none", f"{subject} is None; does the function end with `return`?", (("expected", describe(expected)),)
+        )
+    if isinstance(received, Opaque):
+        return Finding(
+            "type",
+            f"{subject} is an object of type {received.type_name}; {_kind(expected)} was expected.",
+            (("returned", _shorten(received.text, 200)), ("expected", describe(expected))),
+        )
+    if _numeric(expected):
+        if not _numeric(received):
+            sentence = f"{subject} is {_kind(received)}; {_kind(expected)} was expected."
+            return Finding("type", sentence, _both(expected, received))
+        return _compare_numbers(expected, received, subject, rtol, atol)
+    if isinstance(expected, (list, tuple)):
+        if not isinstance(received, (list, tuple)):
+            return Finding(
+                "type", f"{subject} is {_kind(received)}; {_kind(expected)} was expected.", _both(expected, received)
+            )
+        if len(expected) != len(received):
+            sentence = f"{subject} has {len(received)} entries; {len(expected)} were expected."
+            return Finding("length", sentence, _both(expected, received))
+        pairs = (
+            (f"{subject}[{i}]".replace("The result[", "Entry ["), e, r)
+            for i, (e, r) in enumerate(zip(expected, received, strict=True))
+        )
+        return next((f for name, e, r in pairs if (f := compare(e, r, name, rtol, atol))), None)
+    if isinstance(expected, dict):
+        if not isinstance(received, dict):
+            return Finding(
+                "type", f"{subject} is {_kind(received)}; a dictionary was expected.", _both(expected, received)
+            )
+        lost = [key for key in expected if key not in received]
+        extra = [key for key in received if key not in expected]
+        if lost or extra:
+            what = f"lacks the key {lost[0]!r}" if lost else f"has a key that is not expected, {extra[0]!r}"
+            return Finding("length", f"{subject} {what}.", _both(expected, received))
+        items = ((f"{subject} at key {key!r}", expected[key], received[key]) for key in expected)
+        return next((f for name, e, r in items if (f := compare(e, r, name, rtol, atol))), None)
+    if type(expected) is not type(received):
+        return Finding(
+            "type", f"{subject} is {_kind(received)}; {_kind(expected)} was expected.", _both(expected, received)
+        )
+    if expected != received:
+        return Finding("value", f"{subject} differs.", _both(expected, received))
+    return None
+
+
+def _compare_numbers(
+    expected: Any, received: Any, subject: str, rtol: float | None, atol: float | None
+) -> Finding | None:
+    if isinstance(expected, Tensor) != isinstance(received, Tensor):
+        names = ("a NumPy array or a number", "a torch tensor")
+        wanted, got = names[isinstance(expected, Tensor)], names[isinstance(received, Tensor)]
+        return Finding("type", f"{subject} is {got}; {wanted} was expected.", _both(expected, received))
+    want, have = _as_array(expected), _as_array(received)
+    if want.shape != have.shape:
+        hint = (
+            " The axes are swapped: it has the shape of the transpose."
+            if want.ndim == 2 and want.T.shape == have.shape
+            else ""
+        )
+        sentence = f"{subject} has shape {_shape(have)}; {_shape(want)} was expected.{hint}"
+        return Finding("shape", sentence, _both(expected, received))
+    finding = _compare_kinds(expected, received, subject)
+    bad = ~agreement(want, have, rtol, atol, _narrower(_dtype(expected), _dtype(received)))
+    if finding is not None and not bad.any():
+        return finding
+    if bad.any():
+        odd = (
+            bad & ~np.isfinite(have.astype(np.complex128 if have.dtype.kind == "c" else np.float64))
+            if have.dtype.kind in "fc"
+            else None
+        )
+        if odd is not None and odd.any() and np.isfinite(want[odd]).all():
+            first = tuple(int(i) for i in np.argwhere(odd)[0])
+            what = "NaN (not a number)" if np.isnan(have[first]) else "infinite"
+            share = f"{int(odd.sum())} of {odd.size} entries are" if odd.size > 1 else "It is"
+            sentence = f"{subject} is {what}{_at(first)}; {_number(want[first])} was expected. {share} not finite."
+            return Finding("nan", sentence, _both(expected, received))
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        share = f"; {int(bad.sum())} of {bad.size} entries differ" if bad.size > 1 else ""
+        sentence = f"{subject} is {_number(have[first])}{_at(first)}; {_number(want[first])} was expected{share}."
+        return Finding("value", sentence, _both(expected, received))
+    return None
+
+
+def _compare_kinds(expected: Any, received: Any, subject: str) -> Finding | None:
+    want, have = _dtype(expected), _dtype(received)
+    if want == have:
+        return None
+    names = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
+    kinds = [names[(np.dtype("float32") if name == "bfloat16" else np.dtype(name)).kind] for name in (want, have)]
+    scalar = _as_array(expected).ndim == 0 and not isinstance(expected, Tensor)
+    if kinds[0] == kinds[1] and (kinds[0] == "integer" or scalar):
+        return None
+    if scalar and kinds == ["float", "integer"]:
+        return None
+    sentence = f"{subject} has the right values but the wrong dtype: {have}; {want} was expected."
+    return Finding("dtype", sentence, (("returned", describe(received)), ("expected", describe(expected))))
+
+
+def tolerances(dtype: str, size: int = 1) -> tuple[float, float]:
+    """Default ``(rtol, atol per unit of scale)`` for results of a float type.
+
+    A sum of n products computed in any order differs from another order by at most about n·u of its largest term (Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., §3.1), u the unit roundoff. Honest programs may also reorder
+    whole formulas, so the bound is widened by a fixed factor; wrong programs are 10⁴ times further away.
+    """
+    unit = ROUNDOFF.get(dtype, ROUNDOFF["float64"])
+    terms = max(size, 64)
+    return max(1e-7 if dtype == "float64" else 0.0, 64 * unit * math.sqrt(terms)), max(
+        1e-11, 8 * unit * math.sqrt(terms)
+    )
+
+
+def _narrower(*dtypes: str) -> str:
+    return max((name for name in dtypes if name in ROUNDOFF), key=lambda name: ROUNDOFF[name], default="float64")
+
+
+def agreement(
+    want: np.ndarray,
+    have: np.ndarray,
+    rtol: float | None = None,
+    atol: float | None = None,
+    dtype: str = "float64",
+) -> np.ndarray:
+    """Element by element, whether two arrays of one shape agree (NaN agrees with NaN, ∞ with ∞ of the same sign)."""
+    if want.dtype.kind in "biu" and have.dtype.kind in "biu":
+        return np.asarray(want.astype(object) == have.astype(object)).astype(bool)
+    default_rtol, per_scale = tolerances(dtype, want.size)
+    finite = np.abs(want[np.isfinite(want)].astype(np.complex128)) if want.size else np.zeros(0)
+    scale = float(finite.max(initial=0.0))
+    absolute = per_scale * scale + 1e-300 if atol is None else atol
+    with np.errstate(all="ignore"):
+        wide = np.complex128 if "c" in (want.dtype.kind, have.dtype.kind) else np.float64
+        return np.asarray(
+            np.isclose(
+                have.astype(wide),
+                want.astype(wide),
+                rtol=default_rtol if rtol is None else rtol,
+                atol=absolute,
+                equal_nan=True,
+            )
+        )
+
+
+# ---- words ---------------------------------------------------------------------------------------------------------
+def describe(value: Any, limit: int = 24) -> str:
+    """A value in words: small arrays are shown, large ones summarised."""
+    if isinstance(value, Tensor):
+        text = describe(value.array, limit)
+        name = value.dtype
+        return f"tensor of {name}: {text.removeprefix('array ')}"
+    if isinstance(value, np.ndarray):
+        if value.size <= limit:
+            body = np.array2string(value, precision=6, suppress_small=False, separator=", ", max_line_width=88)
+            return f"{body} (shape {_shape(value)}, {value.dtype.name})"
+        text = f"{value.dtype.name} array of shape {_shape(value)}"
+        if value.dtype.kind in "iuf" and np.isfinite(value).any():
+            fine = value[np.isfinite(value)].astype(np.float64)
+            text += f", values from {fine.min():.4g} to {fine.max():.4g}, mean {fine.mean():.4g}"
+            if fine.size < value.size:
+                text += f", {value.size - fine.size} not finite"
+        return text
+    if isinstance(value, Seed):
+        return f"np.random.default_rng({value.value})"
+    if isinstance(value, Opaque):
+        return _shorten(f"{value.type_name}: {value.text}", 200)
+    if isinstance(value, np.generic):
+        return _number(value)
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, (list, tuple)):
+        open_, close = "[]" if isinstance(value, list) else "()"
+        items = [describe(v, max(4, limit // 3)) for v in value[:6]] + (
+            [f"… {len(value)} in all"] if len(value) > 6 else []
+        )
+        return f"{open_}{', '.join(items)}{close}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {describe(v, max(4, limit // 3))}" for k, v in list(value.items())[:8]) + "}"
+    return _shorten(repr(value), 300)
+
+
+def _call_text(sheet: Sheet, question: Question) -> str:
+    inputs = ", ".join(f"{name}={_argument(value)}" for name, value in question.inputs.items())
+    label = f"  – {question.label}" if question.label else ""
+    return f"{sheet.name}({inputs}){label}"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size <= 24:
+        return np.array2string(value, precision=6, separator=", ", max_line_width=10_000).replace("\n", " ")
+    return describe(value)
+
+
+def _both(expected: Any, received: Any) -> tuple[tuple[str, str], ...]:
+    return (("returned", describe(received)), ("expected", describe(expected)))
+
+
+def _arrays(value: Any) -> Any:
+    """Values as a criterion wants them: tensors as arrays."""
+    if isinstance(value, Tensor):
+        return value.array
+    if isinstance(value, (list, tuple)):
+        return type(value)(_arrays(entry) for entry in value)
+    if isinstance(value, dict):
+        return {key: _arrays(entry) for key, entry in value.items()}
+    return value
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, Tensor, *_NUMBER))
+
+
+def _as_array(value: Any) -> np.ndarray:
+    return value.array if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _dtype(value: Any) -> str:
+    return value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype.name
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a torch tensor of shape {_shape(value.array)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {_shape(value)}"
+    if isinstance(value, Opaque):
+        return f"an object of type {value.type_name}"
+    names = {
+        list: "a list",
+        tuple: "a tuple",
+        dict: "a dictionary",
+        str: "a string",
+        bool: "a bool",
+        type(None): "None",
+    }
+    return names.get(type(value), "a number" if isinstance(value, _NUMBER) else f"a {type(value).__name__}")
+
+
+def _shape(array: np.ndarray) -> str:
+    return str(tuple(int(n) for n in array.shape))
+
+
+def _at(index: tuple[int, ...]) -> str:
+    return f" at {list(index)}" if index else ""
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{complex(value):.6g}"
+    return f"{float(value):.6g}"
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

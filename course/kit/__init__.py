@@ -1,0 +1,1 @@
+"""What the notebooks import beside the checks: corpora, devices, plotting."""
