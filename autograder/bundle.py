@@ -26,9 +26,14 @@ _STARTING = (
     "environment.yml",
     "LICENSE",
     "LICENSE-TEXT.md",
+    "autograder/bundle.py",
+    "autograder/cells.py",
     "autograder/cli.py",
     "autograder/doctor.py",
     "autograder/headless.py",
+    "autograder/lab.py",
+    "autograder/frozen/00_start_here.cases",
+    "course/00_start_here.ipynb",
 )
 
 

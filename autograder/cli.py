@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from autograder.paths import ChapterError, chapter, chapters
+from autograder.paths import ROOT, ChapterError, chapter, chapters
 
 app = typer.Typer(
     name="nnlm",
@@ -51,10 +51,20 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             _end(str(error), 2)
         except Trouble as trouble:
             _end(str(trouble), trouble.code)
+        except ImportError as error:
+            _end(*_about_missing(error))
         except KeyboardInterrupt:
             _end("Stopped.", 130)
 
     return run
+
+
+def _about_missing(error: ImportError) -> tuple[str, int]:
+    if str(error.name).partition(".")[0] not in ("autograder", "solutions"):
+        return f"A package is missing or does not fit ({error}); run `python3 start.py`, it installs what is needed.", 1
+    if (ROOT / "autograder" / "grading").is_dir():
+        raise error
+    return "This command needs the whole project; a student's copy has lab, check and doctor.", 2
 
 
 def _end(sentence: str, code: int) -> None:
@@ -301,6 +311,56 @@ def check_command(
         out.print(escape(report.summary()), style="bold", soft_wrap=True)
     if not report.good:
         raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def lab(
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser, only print the address.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port; when it is taken, the next free one.")] = 8888,
+) -> None:
+    """Open the course in JupyterLab; Ctrl-C ends it."""
+    from autograder import lab as jupyterlab
+
+    try:
+        jupyterlab.serve(port, browser=not no_browser, tell=lambda text: print(text, flush=True))
+    except jupyterlab.LabError as error:
+        raise Trouble(str(error)) from None
+
+
+@app.command()
+@guarded
+def doctor(as_json: Json = False) -> None:
+    """Look at this computer: what the course needs, what is there, what to do."""
+    from autograder import doctor as surgery
+
+    lines = surgery.examine()
+    if as_json:
+        say(surgery.to_data(lines))
+    else:
+        for line in lines:
+            out.print(escape(str(line)), soft_wrap=True)
+    if not surgery.healthy(lines):
+        raise typer.Exit(1)
+
+
+@app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@guarded
+def run_tests(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="Also the tests that take longer than CI allows.")] = False,
+) -> None:
+    """Run ruff, mypy, build --check and pytest; further arguments go to pytest."""
+    from autograder import testing
+
+    missing = testing.missing_tools()
+    if missing:
+        raise Trouble(f"{', '.join(missing)} not installed; run `python3 start.py test`, it installs what tests need.")
+    code = testing.run(full, context.args, tell=lambda text: print(text, flush=True))
+    if code:
+        raise typer.Exit(code)
 
 
 @contextmanager

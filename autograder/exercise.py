@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autograder.sandbox.calling import Answer, call
+from autograder.sandbox.calling import Answer, call, materialise
 from autograder.sandbox.wire import Seed
 
 __all__ = [
@@ -98,6 +98,7 @@ class Question:
     label: str = ""
     held: dict[str, Any] = field(default_factory=dict)
     mistakes: dict[str, Answer] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)  # what a sum consists of, by name; each shaped like the answer
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class Sheet:
     sentences: dict[str, str]  # misconception → what the student reads
     questions: tuple[Question, ...]
     seed: str
+    wrt: tuple[str, ...] = ()  # for a gradient: the inputs it is taken by, in the order of the answer
+    upstream: str | None = None  # and the input that carries ∂loss/∂output
 
 
 class Exercise:
@@ -137,6 +140,7 @@ class Exercise:
         self.promise = inspect.getdoc(cases) or ""
         self.mistakes: list[Misconception] = []
         self.variants: list[Callable[..., Any]] = []
+        self.terms: dict[str, Callable[..., Any]] = {}
         self.gradient: Gradient | None = None
         self._probe: Callable[..., Any] | None = None
         self._criterion: Callable[..., Any] | None = None
@@ -171,6 +175,18 @@ class Exercise:
         """Add an honest implementation in another style; it must pass."""
         self.variants.append(function)
         return function
+
+    def term(self, name: str) -> Callable[[F], F]:
+        """Name one term of the sum that makes the answer: a function of the inputs with the answer's own structure.
+
+        When a student's answer lacks exactly this term, or has it twice, the feedback says so by its name.
+        """
+
+        def add(function: F) -> F:
+            self.terms[name] = function
+            return function
+
+        return add
 
     def probe(self, function: F) -> F:
         """Give the code that runs next to the student's object and turns inputs into arrays: ``probe(student, **inputs)``."""
@@ -227,7 +243,8 @@ class Exercise:
                 raised = expected.raised
                 raise ExerciseError(f"{self.where}: the reference of '{self.name}' fails: {raised and raised.message}")
             wrong = {m.name: call(m.implementation, entry.inputs, self.probe_source) for m in self.mistakes if mistakes}
-            questions.append(Question(entry.inputs, expected, entry.label, entry.held, wrong))
+            terms = {name: call(function, entry.inputs).value for name, function in self.terms.items() if mistakes}
+            questions.append(Question(entry.inputs, expected, entry.label, entry.held, wrong, terms))
         return Sheet(
             name=self.name,
             promise=self.promise.splitlines()[0],
@@ -240,7 +257,28 @@ class Exercise:
             sentences={m.name: m.sentence for m in self.mistakes},
             questions=tuple(questions),
             seed=seed,
+            wrt=self.gradient.wrt if self.gradient else (),
+            upstream=self.gradient.upstream if self.gradient else None,
         )
+
+    def verify(self, seed: str) -> None:
+        """Hold the reference to numerical differentiation on the cases of a seed; the two oracles must not disagree.
+
+        Raises:
+            ExerciseError: they do.
+        """
+        from autograder.gradients import disagreement
+
+        assert self.gradient is not None
+        for number, entry in enumerate(self.generate(seed), 1):
+            answer = call(self.reference, entry.inputs, self.probe_source)
+            if answer.status == "raised":
+                continue  # a case about bad input
+            value = answer.value if len(self.gradient.wrt) > 1 else (answer.value,)
+            given = {name: materialise(item) for name, item in entry.inputs.items()}
+            wrong = disagreement(self.gradient.forward, given, self.gradient.wrt, self.gradient.upstream, value)
+            if wrong:
+                raise ExerciseError(f"{self.where}: case {number} of '{self.name}': the reference's {wrong}.")
 
     @staticmethod
     def _may_raise(answer: Answer) -> bool:

@@ -21,7 +21,7 @@ from autograder.sandbox.calling import Answer
 from autograder.sandbox.wire import Tensor, decode, encode
 
 FOLDER = Path(__file__).parent / "frozen"
-FORMAT = 1
+FORMAT = 2
 
 
 class FrozenError(Exception):
@@ -96,6 +96,7 @@ def _to_data(sheet: Sheet) -> dict[str, Any]:
             "held": q.held,
             "expected": q.expected.to_data(),
             "mistakes": {name: answer.to_data() for name, answer in q.mistakes.items()},
+            "terms": q.terms,
         }
         for q in sheet.questions
     ]
@@ -110,6 +111,7 @@ def _from_data(data: dict[str, Any]) -> Sheet:
             q["label"],
             q["held"],
             {name: Answer.from_data(answer) for name, answer in q["mistakes"].items()},
+            q["terms"],
         )
         for q in data["questions"]
     )

@@ -62,9 +62,20 @@ class Report:
 
     notebook: str
     checks: list[Verdict] = field(default_factory=list)
-    not_reached: int = 0  # of ``checks``, how many gave no verdict: the headline says why
+    unreached: set[str] = field(default_factory=set)  # exercises in ``checks`` without a verdict: the headline says why
     left_out: list[str] = field(default_factory=list)  # sentences about cells that hung or ended their process
     skipped: int = 0  # long runs
+
+    def add(self, verdict: Verdict, *, reached: bool = True) -> None:
+        """Add a verdict; an exercise that is checked again counts as it was checked last."""
+        name = verdict.exercise
+        self.checks = [*(earlier for earlier in self.checks if earlier.exercise != name), verdict]
+        self.unreached = self.unreached - {name} if reached else self.unreached | {name}
+
+    @property
+    def not_reached(self) -> int:
+        """How many checks gave no verdict."""
+        return len(self.unreached)
 
     @property
     def passed(self) -> int:
@@ -187,12 +198,12 @@ def _run(cell: Cell, replay: Replay, report: Report, failures: dict[str, str]) -
     for name in defined_names(cell.source):
         failures[name] = reason
     verdicts = [verdict for output in outputs if (verdict := verdict_of(output))]
-    report.checks += verdicts
+    for verdict in verdicts:
+        report.add(verdict)
     for name in wanted:
         if name not in [verdict.exercise for verdict in verdicts]:
             cause = failures.get(name) or reason or "its cell showed no verdict."
-            report.checks.append(_unreached(name, status, cause))
-            report.not_reached += 1
+            report.add(_unreached(name, status, cause), reached=False)
 
 
 def checked_names(source: str) -> list[str]:

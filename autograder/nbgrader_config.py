@@ -40,6 +40,7 @@ def configure(c: Any, course: Path) -> None:
 
     from autograder.grading.late import LateByDay
     from autograder.grading.preprocessors import Judge, ShowIntake, SubmissionExporter
+    from autograder.grading.showing import safe_markdown
 
     c.CourseDirectory.root = str(course.resolve())
     c.CourseDirectory.course_id = "nnlm"
@@ -64,3 +65,5 @@ def configure(c: Any, course: Path) -> None:
         ShowIntake,
     ]
     c.AssignLatePenalties.plugin_class = LateByDay
+    # The formgrader and feedback show what students wrote; none of it may run there.
+    c.HTMLExporter.filters = {"markdown2html": safe_markdown}

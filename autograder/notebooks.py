@@ -30,6 +30,7 @@ from typing import Any
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from autograder import frozen
 from autograder.cells import CHECK_PREFIX, LONG_RUN, SKIP
@@ -358,17 +359,15 @@ def student_notebooks(instructors: dict[str, NotebookNode]) -> dict[str, str]:
         return made
 
 
-def generate_assignment(course: Path, name: str, db_url: str | None = None) -> None:
-    """Run nbgrader's ``generate_assignment`` on ``course/source/NAME``."""
+def generate_assignment(course: Path, name: str, settings: Config | None = None) -> None:
+    """Run nbgrader's ``generate_assignment`` on ``course/source/NAME``, with a course's own settings or nbgrader's."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
-    from traitlets.config import Config
 
     config = Config()
+    config.merge(settings or {})
     config.CourseDirectory.root = str(course)
     config.CourseDirectory.assignment_id = name
-    if db_url:
-        config.CourseDirectory.db_url = db_url
     coursedir = CourseDirectory(config=config)
     converter = GenerateAssignment(coursedir=coursedir, config=config)
     converter.force = True

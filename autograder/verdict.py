@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autograder.exercise import Question, Sheet
 from autograder.sandbox.calling import Answer, load_source
 from autograder.sandbox.wire import Opaque, Seed, Tensor
+
+if TYPE_CHECKING:
+    from autograder.diagnosis import Diagnosis
 
 #: Unit roundoff u of each float type (IEEE 754; bfloat16 has 8 significant bits).
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
@@ -35,6 +38,22 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class OutputCheck:
+    """How one output of the case shown compares: ``worst`` is the largest error relative to the largest expected entry.
+
+    ``grid`` holds, for a picture of at most 12 × 24 cells, the share of wrong entries in each cell; empty when shapes differ.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    right: bool
+    worst: float | None = None
+    wrong: int = 0
+    size: int = 0
+    grid: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the judge says of one exercise."""
 
@@ -45,60 +64,153 @@ class Verdict:
     headline: str
     evidence: tuple[tuple[str, str], ...] = ()
     advice: str = ""
+    diagnosis: str = ""  # class of the likely cause: "misconception", "factor", "transpose", …
     misconception: str = ""  # name of the known mistake that gives the same answers
     points: float = 0.0
     max_points: float = 0.0
     case: int = 0  # number of the case shown, from 1; 0 when none
     cases: int = 0
+    cases_right: int = 0
     seed: str = ""
-    notes: tuple[str, ...] = field(default=())
+    outputs: tuple[OutputCheck, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""
         return asdict(self)
 
 
-def judge(sheet: Sheet, answers: list[Answer]) -> Verdict:
-    """Judge the answers to a sheet's questions, in their order. Fewer answers than questions: the last one was fatal."""
-    from autograder.diagnosis import recognise
+def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
+    """Judge the answers to a sheet's questions, in their order. Fewer answers than questions: the last one was fatal.
 
-    found = None
-    for number, (question, answer) in enumerate(zip(sheet.questions, answers, strict=False), 1):
-        finding = examine(sheet, question, answer)
-        if finding is not None:
-            found = (number, question, answer, finding)
-            break
+    Args:
+        sheet: the questions with their expected answers.
+        answers: the student's.
+        bank: whether the exercise's known misconceptions are consulted, or algebra alone.
+    """
+    findings = [examine(sheet, q, a) for q, a in zip(sheet.questions, answers, strict=False)]
     common: dict[str, Any] = {
         "exercise": sheet.name,
         "promise": sheet.promise,
         "max_points": sheet.points,
         "cases": len(sheet.questions),
+        "cases_right": findings.count(None),
         "seed": sheet.seed,
         "notes": tuple(dict.fromkeys(note for answer in answers for note in answer.warnings))[:3],
     }
-    if found is None and len(answers) == len(sheet.questions):
+    number = next((i for i, finding in enumerate(findings) if finding is not None), None)
+    if number is None and len(answers) == len(sheet.questions):
         count = len(sheet.questions)
         headline = f"Right in {'its one case' if count == 1 else f'all {count} cases'}."
         return Verdict(passed=True, kind="passed", headline=headline, points=sheet.points, **common)
-    if found is None:
-        finding = Finding("died", "Not every case was answered.")
-        return Verdict(passed=False, kind=finding.kind, headline=finding.sentence, **common)
-    number, question, answer, finding = found
-    evidence = finding.evidence
+    if number is None:
+        return Verdict(passed=False, kind="died", headline="Not every case was answered.", **common)
+    finding = findings[number]
+    assert finding is not None
+    question, answer = sheet.questions[number], answers[number]
+    found = _diagnose(sheet, answers, findings, bank)
+    evidence: list[tuple[str, str]] = []
+    if found:
+        evidence += [("found", finding.sentence)] if found.sentence != finding.sentence else []
+        evidence += [("because", found.evidence)] if found.evidence else []
     if finding.kind not in ("missing", "unfinished"):
-        evidence = (("called", _call_text(sheet, question)), *evidence)
-        if answer.printed.strip():
-            evidence += (("printed", _shorten(answer.printed.strip(), 300)),)
-    known = recognise(sheet, answers, examine)
+        evidence.append(("called", _call_text(sheet, question)))
+    evidence += finding.evidence
+    if answer.printed.strip() and finding.kind not in ("missing", "unfinished"):
+        evidence.append(("printed", _shorten(answer.printed.strip(), 300)))
+    outputs = _output_checks(sheet, question, answer) if answer.status == "returned" and not sheet.criterion else ()
     return Verdict(
         passed=False,
         kind=finding.kind,
-        headline=known[1] if known else finding.sentence,
-        evidence=((("found", finding.sentence), *evidence) if known else evidence),
-        misconception=known[0] if known else "",
-        case=number,
+        headline=found.sentence if found else finding.sentence,
+        evidence=tuple(evidence),
+        advice=found.step if found else "",
+        diagnosis=found.kind if found else "",
+        misconception=found.name if found else "",
+        case=number + 1,
+        outputs=outputs,
         **common,
     )
+
+
+def _diagnose(sheet: Sheet, answers: list[Answer], findings: list[Finding | None], bank: bool) -> Diagnosis | None:
+    """The likely cause: a known misconception, or what algebra finds in the first output that differs."""
+    from autograder.diagnosis import Pair, as_arrays, explain, recognise
+
+    known = recognise(sheet, answers, lambda q, a: examine(sheet, q, a) is not None) if bank else None
+    if known is not None or sheet.criterion or any(f and f.kind in _NOT_NUMBERS for f in findings):
+        return known
+
+    def agree(want: np.ndarray, have: np.ndarray) -> bool:
+        return want.shape == have.shape and bool(agreement(want, have, sheet.rtol, sheet.atol).all())
+
+    asked = [(q, a) for q, a in zip(sheet.questions, answers, strict=False) if a.status == "returned"]
+    names = [name for name, _ in _outputs(sheet, asked[0][0].expected.value)] if asked else []
+    for position, name in enumerate(names):
+        pairs = []
+        for question, answer in asked:
+            if question.expected.status != "returned":
+                continue
+            wants, haves = list(_outputs(sheet, question.expected.value)), list(_outputs(sheet, answer.value))
+            if len(wants) != len(haves) or not (_numeric(wants[position][1]) and _numeric(haves[position][1])):
+                continue
+            want, have = _as_array(wants[position][1]), _as_array(haves[position][1])
+            if agree(want, have):
+                continue
+            terms = {}
+            for term, value in question.terms.items():
+                parts = list(_outputs(sheet, value))
+                if len(parts) == len(wants) and _numeric(parts[position][1]):
+                    terms[term] = _as_array(parts[position][1])
+            pairs.append(Pair(want, have, as_arrays(question.inputs), terms))
+        found: Diagnosis | None = explain(pairs, agree, _subject(name, sheet))
+        if found is not None:
+            return found
+    return None
+
+
+#: Findings that no algebra on numbers can explain.
+_NOT_NUMBERS = frozenset(
+    {"exception", "unfinished", "missing", "timeout", "died", "none", "type", "modified", "not-raised"}
+)
+
+
+def _output_checks(sheet: Sheet, question: Question, answer: Answer) -> tuple[OutputCheck, ...]:
+    wants, haves = list(_outputs(sheet, question.expected.value)), list(_outputs(sheet, answer.value))
+    if question.expected.status != "returned" or len(wants) != len(haves):
+        return ()
+    checks = []
+    for (name, want), (_, have) in zip(wants, haves, strict=True):
+        if not (_numeric(want) and _numeric(have)):
+            continue
+        a, b = _as_array(want), _as_array(have)
+        if a.shape != b.shape:
+            checks.append(OutputCheck(name, tuple(b.shape), False, size=int(a.size)))
+            continue
+        bad = ~agreement(a, b, sheet.rtol, sheet.atol, _narrower(_dtype(want), _dtype(have)))
+        right = compare(want, have, rtol=sheet.rtol, atol=sheet.atol) is None
+        worst = None
+        if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
+            with np.errstate(all="ignore"):
+                gap = np.abs(b.astype(np.float64) - a.astype(np.float64))
+                scale = float(np.max(np.abs(a[np.isfinite(a)].astype(np.float64)), initial=0.0)) or 1.0
+                largest = float(np.max(gap, initial=0.0)) / scale
+            worst = largest if math.isfinite(largest) else None
+        grid = _grid(bad) if bad.any() and bad.size > 1 else ()
+        checks.append(
+            OutputCheck(name, tuple(int(n) for n in b.shape), right, worst, int(bad.sum()), int(bad.size), grid)
+        )
+    return tuple(checks)
+
+
+def _grid(bad: np.ndarray, rows: int = 12, columns: int = 24) -> tuple[tuple[float, ...], ...]:
+    """Shares of wrong entries in a grid of at most ``rows`` × ``columns`` cells; leading axes are stacked."""
+    flat = bad.reshape(1, -1) if bad.ndim < 2 else bad.reshape(-1, bad.shape[-1])
+    bands = [
+        np.array_split(band, min(columns, flat.shape[1]), axis=1)
+        for band in np.array_split(flat, min(rows, flat.shape[0]), axis=0)
+    ]
+    return tuple(tuple(round(float(cell.mean()), 3) for cell in band) for band in bands)
 
 
 def examine(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
@@ -323,15 +435,14 @@ def _compare_kinds(expected: Any, received: Any, subject: str) -> Finding | None
 def tolerances(dtype: str, size: int = 1) -> tuple[float, float]:
     """Default ``(rtol, atol per unit of scale)`` for results of a float type.
 
-    A sum of n products computed in any order differs from another order by at most about n·u of its largest term (Higham,
-    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., §3.1), u the unit roundoff. Honest programs may also reorder
-    whole formulas, so the bound is widened by a fixed factor; wrong programs are 10⁴ times further away.
+    Two orders of summing n products differ by about √n·u of the largest partial sum when roundings are independent (Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., §2.8), u the unit roundoff; the number of entries stands in
+    for n. float64 has room to spare, so its bounds are widened to 1e-7 and 1e-11: honest programs may reorder whole
+    formulas, and wrong ones are orders of magnitude further away.
     """
     unit = ROUNDOFF.get(dtype, ROUNDOFF["float64"])
-    terms = max(size, 64)
-    return max(1e-7 if dtype == "float64" else 0.0, 64 * unit * math.sqrt(terms)), max(
-        1e-11, 8 * unit * math.sqrt(terms)
-    )
+    rtol, atol = 16 * unit, 2 * unit * math.sqrt(max(size, 64))
+    return (max(rtol, 1e-7), max(atol, 1e-11)) if dtype == "float64" else (rtol, atol)
 
 
 def _narrower(*dtypes: str) -> str:

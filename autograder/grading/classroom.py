@@ -18,6 +18,8 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograder import bundle
+from autograder.grading.late import settle
+from autograder.grading.pool import default_workers, each
 from autograder.grading.records import Store
 from autograder.nbgrader_config import TEMPLATE
 from autograder.notebooks import generate_assignment, instructor_notebook, quiet_nbgrader, scripts_on_path
@@ -116,12 +118,11 @@ class Classroom:
         source = self.root / "source" / chapter.name / f"{chapter.name}.ipynb"
         source.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(instructor_notebook(chapter), source)
-        coursedir = self.coursedir()
         with self.gradebook():
             pass  # a gradebook that cannot be opened is said in a sentence before nbgrader meets it
         with quiet_nbgrader() as log:
             try:
-                generate_assignment(self.root, chapter.name, coursedir.db_url)
+                generate_assignment(self.root, chapter.name, self.config())
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
@@ -146,8 +147,9 @@ class Classroom:
         seed: str = "",
         overrides: dict[str, Any] | None = None,
         progress: Callable[[str, int, int], None] | None = None,
+        workers: int | None = None,
     ) -> list[Result]:
-        """Grade submissions of a chapter, one after the other; a student's trouble stays that student's.
+        """Grade submissions of a chapter; a student's trouble stays that student's.
 
         Args:
             chapter: what to grade.
@@ -156,6 +158,7 @@ class Classroom:
             seed: secret for fresh cases; by default each submission keeps the seed of its record, or gets a new one.
             overrides: settings of ``Judge``.
             progress: called with a student's name, how many are done, how many there are.
+            workers: processes; by default as many as are worth it.
         """
         if not (self.root / "release" / chapter.name / f"{chapter.name}.ipynb").is_file():
             raise ClassroomError(
@@ -169,16 +172,10 @@ class Classroom:
         if not wanted:
             where = self.root / "submitted" / "STUDENT" / chapter.name / f"{chapter.name}.ipynb"
             raise ClassroomError(f"Nobody has handed in {chapter.name}: put each notebook at {where}.")
-        results = []
-        for done, student in enumerate(wanted):
-            if progress:
-                progress(student, done, len(wanted))
-            started = time.perf_counter()
-            problem = self._grade_one(chapter, student, again, seed, overrides or {})
-            results.append(self.result(chapter, student, problem, time.perf_counter() - started))
-        return results
+        rows: list[tuple[object, ...]] = [(self.root, chapter, again, seed, overrides or {}, who) for who in wanted]
+        return list(each(_grade_student, rows, workers or default_workers(len(wanted)), progress))
 
-    def _grade_one(self, chapter: Chapter, student: str, again: bool, seed: str, overrides: dict[str, Any]) -> str:
+    def grade_one(self, chapter: Chapter, student: str, again: bool, seed: str, overrides: dict[str, Any]) -> str:
         """Run nbgrader's autograde for one student; returns a sentence when it failed."""
         from nbgrader.converters import Autograde
 
@@ -241,37 +238,70 @@ class Classroom:
         needs_manual = graded and bool(submission.needs_manual_grade)
         return Result(student, score, top, needs_manual, late, penalty, trouble, repairs, seconds)
 
+    def settle_late(self, chapter: Chapter) -> None:
+        """Bring penalties for lateness into step with the gradebook.
+
+        nbgrader takes a penalty off when it autogrades; points given by hand and extensions come later.
+        """
+        with self.gradebook() as book:
+            try:
+                submissions = book.find_assignment(chapter.name).submissions
+            except MissingEntry:
+                return
+            late = [s.student.id for s in submissions if s.total_seconds_late or s.late_submission_penalty]
+        if late:
+            config = self.config()
+            with quiet_nbgrader():
+                settle(config, self.coursedir(config).db_url, chapter.name, late)
+
     # ---- feedback ------------------------------------------------------------------------------------------------
-    def feedback(self, chapter: Chapter, students: list[str] | None = None) -> list[Path]:
+    def feedback(self, chapter: Chapter, students: list[str] | None = None, workers: int | None = None) -> list[Path]:
         """Write each graded student's feedback as HTML; returns the files.
 
         Raises:
             ClassroomError: nothing is graded yet, or nbgrader cannot write it.
         """
-        from nbgrader.converters import GenerateFeedback
-
         graded = sorted(p.parent.name for p in (self.root / "autograded").glob(f"*/{chapter.name}"))
         wanted = [name for name in graded if not students or name in students]
         if not wanted:
             raise ClassroomError(f"Nothing of {chapter.name} is graded yet; run `nnlm grade {chapter.name}` first.")
-        written = []
-        for student in wanted:
-            config = self.config()
-            config.CourseDirectory.assignment_id = chapter.name
-            config.CourseDirectory.student_id = student
-            with quiet_nbgrader() as log:
-                converter = GenerateFeedback(coursedir=CourseDirectory(config=config), config=config)
-                converter.force = True
-                try:
-                    converter.start()
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:
-                    raise ClassroomError(
-                        f"nbgrader could not write the feedback of {student}: {str(log) or error}"
-                    ) from error
-            written += sorted((self.root / "feedback" / student / chapter.name).glob("*.html"))
-        return written
+        self.settle_late(chapter)
+        rows: list[tuple[object, ...]] = [(self.root, chapter, who) for who in wanted]
+        written = each(_write_feedback, rows, workers or default_workers(len(wanted)))
+        return [page for pages in written for page in pages]
+
+    def feedback_of(self, chapter: Chapter, student: str) -> list[Path]:
+        """Write one student's feedback; returns its files."""
+        from nbgrader.converters import GenerateFeedback
+
+        config = self.config()
+        config.CourseDirectory.assignment_id = chapter.name
+        config.CourseDirectory.student_id = student
+        with quiet_nbgrader() as log:
+            converter = GenerateFeedback(coursedir=CourseDirectory(config=config), config=config)
+            converter.force = True
+            try:
+                converter.start()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise ClassroomError(
+                    f"nbgrader could not write the feedback of {student}: {str(log) or error}"
+                ) from error
+        return sorted((self.root / "feedback" / student / chapter.name).glob("*.html"))
+
+
+def _grade_student(
+    root: Path, chapter: Chapter, again: bool, seed: str, overrides: dict[str, Any], student: str
+) -> Result:
+    classroom = Classroom(root)
+    started = time.perf_counter()
+    problem = classroom.grade_one(chapter, student, again, seed, overrides)
+    return classroom.result(chapter, student, problem, time.perf_counter() - started)
+
+
+def _write_feedback(root: Path, chapter: Chapter, student: str) -> list[Path]:
+    return Classroom(root).feedback_of(chapter, student)
 
 
 def _with_start(chapter: Chapter) -> list[Chapter]:

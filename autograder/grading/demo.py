@@ -6,9 +6,12 @@ sees, while the class is graded in the sandbox with fresh cases.
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -173,8 +176,7 @@ def make_class(chapter: Chapter, classroom: Classroom) -> Iterator[Member]:
     kernel = copy(reference)
     kernel.metadata["kernelspec"] = {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}
     yield member("wrong-kernel", kernel, top, "another kernel's name")
-    automatic = top - written
-    yield member("late", reference, top - automatic * LATE_PERCENT / 100, "right, 30 hours late", submitted=LATE)
+    yield member("late", reference, top * (1 - LATE_PERCENT / 100), "right, 30 hours late", submitted=LATE)
 
 
 def as_submission(mistake: Misconception, name: str) -> str:
@@ -196,10 +198,10 @@ def points_by_frozen_checks(notebook: NotebookNode, known: dict[str, Exercise | 
             if name in namespace and verdict_of(frozen.find(name), namespace[name]).passed:
                 total += made.points
         elif cell.cell_type == "code" and (meta.get("grade_id") or cell.source.startswith(("import ", "from "))):
-            try:
+            # A cell that fails leaves what it had defined until then; what it prints belongs to nobody here.
+            with suppress(Exception), redirect_stdout(io.StringIO()), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 exec(compile(cell.source, f"<{name or 'cell'}>", "exec"), namespace)
-            except Exception:
-                continue  # a cell that fails leaves what it had defined until then
     return total
 
 

@@ -122,6 +122,7 @@ class Formgrader:
             for path in folder.glob("jpserver-*.json"):
                 with contextlib.suppress(ValueError):  # half written
                     self._about = json.loads(path.read_text(encoding="utf-8"))
+                    self.port = int(self._about["port"])
                     return
             if self._process.poll() is not None:
                 break

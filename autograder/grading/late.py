@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import nbformat
 from nbgrader.plugins import BasePlugin
+from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float
+from traitlets.config import Config
 
 
 class LateByDay(BasePlugin):
@@ -28,3 +31,18 @@ class LateByDay(BasePlugin):
             return None
         percent = min(self.most_percent, self.percent_per_day * math.ceil(late / 86_400))
         return score * percent / 100
+
+
+def settle(config: Config, db_url: str, assignment: str, students: list[str]) -> None:
+    """Compute the penalties of students anew, as nbgrader does when it autogrades, from their present scores.
+
+    Args:
+        config: the course's settings, with its late policy.
+        db_url: the gradebook.
+        assignment: the chapter, whose notebook has the same name.
+        students: whose submissions.
+    """
+    assign = AssignLatePenalties(config=config)
+    for student in students:
+        about = {"notebook": assignment, "assignment": assignment, "student": student, "db_url": db_url}
+        assign.preprocess(nbformat.v4.new_notebook(), {"nbgrader": about})

@@ -107,6 +107,7 @@ def collect(classroom: Classroom, chapter: Chapter) -> Report:
     Raises:
         ClassroomError: there is no course, its gradebook cannot be opened, or the chapter has not been released.
     """
+    classroom.settle_late(chapter)
     grades = gradebook.read(classroom, chapter)
     records = Store(classroom.root).all(chapter.name)
     readable = [record for record in records if not record.unreadable]

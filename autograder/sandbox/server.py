@@ -50,8 +50,6 @@ def main(fd: int) -> None:
             ours, theirs = socket.socketpair()
             pid = os.fork()
             if pid == 0:
-                ours.close()
-                connection.close()
                 _child(theirs, request)
             theirs.close()
             children.add(pid)
@@ -84,11 +82,18 @@ def _reap(pid: int, children: set[int], patience: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def _close_all_but(kept: int) -> None:
+    """Close what the child inherited, above all this server's own control connection."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 65_536)
+
+
 def _child(connection: socket.socket, request: dict[str, Any]) -> None:
     code = 1
     try:
         os.setsid()
         die_with_parent()
+        _close_all_but(connection.fileno())
         apply_limits(Limits(**request["limits"]))
         os.chdir(request["folder"])
         devnull = os.open(os.devnull, os.O_RDWR)
