@@ -14,7 +14,9 @@ MODULES = (
     "autograder/diagnosis.py",
     "autograder/exercise.py",
     "autograder/frozen.py",
+    "autograder/gradients.py",
     "autograder/paths.py",
+    "autograder/progress.py",
     "autograder/render.py",
     "autograder/verdict.py",
 )

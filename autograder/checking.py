@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from autograder import frozen
+from autograder import frozen, progress
 from autograder.exercise import Sheet
+from autograder.gradients import disagreement
 from autograder.render import as_html, as_text, one_line
-from autograder.sandbox.calling import Answer, call
+from autograder.sandbox.calling import Answer, call, materialise
 from autograder.verdict import Verdict, judge
 
 
@@ -22,18 +24,26 @@ class CheckFailed(AssertionError):
         return [str(self)]
 
 
-def check(name: str, function: Any) -> None:
+def check(name: str, function: Any, forward: Any = None) -> None:
     """Check a solution against the frozen cases of its exercise and show what is wrong.
 
     Args:
         name: the exercise.
         function: the student's function or class.
+        forward: for a backward function, the student's own forward; then the check also says whether the backward is
+            the gradient of *that* function, by numerical differentiation.
 
     Raises:
         CheckFailed: the solution is not right; in a notebook its panel says where and how.
         FrozenError: there is no exercise of that name.
     """
-    verdict = verdict_of(frozen.find(name), function)
+    sheet = frozen.find(name)
+    verdict = verdict_of(sheet, function)
+    if forward is not None:
+        verdict = replace(
+            verdict, evidence=(*verdict.evidence, ("own forward", against_own_forward(sheet, function, forward)))
+        )
+    progress.record(name, verdict.passed)
     _show(verdict)
     if not verdict.passed:
         raise CheckFailed(verdict)
@@ -54,6 +64,27 @@ def verdict_of(sheet: Sheet, function: Any) -> Verdict:
         if raised is not None and raised.type_name == "NotImplementedError":
             break  # not written yet: one case says it all
     return judge(sheet, answers)
+
+
+def against_own_forward(sheet: Sheet, function: Any, forward: Any) -> str:
+    """Whether a backward function is the gradient of the student's own forward, in a sentence."""
+    if not sheet.wrt:
+        return f"`{sheet.name}` is no gradient, so there is no forward to compare it with."
+    for number, question in enumerate(sheet.questions, 1):
+        answer = call(function, question.inputs, sheet.probe)
+        if answer.status != "returned":
+            if question.expected.status == "raised":
+                continue
+            return "It could not be compared with your forward: the call did not return."
+        given = {name: materialise(value) for name, value in question.inputs.items()}
+        gradients = answer.value if len(sheet.wrt) > 1 else (answer.value,)
+        try:
+            wrong = disagreement(forward, given, sheet.wrt, sheet.upstream, gradients)
+        except Exception as error:
+            return f"It could not be compared with your forward: {type(error).__name__}: {error}"
+        if wrong:
+            return f"Not the gradient of your own forward either: in case {number}, the {wrong}."
+    return "It is the gradient of your own forward in every case. If the check fails, the forward is another function."
 
 
 def _show(verdict: Verdict) -> None:

@@ -363,6 +363,78 @@ def run_tests(
         raise typer.Exit(code)
 
 
+@app.command()
+@guarded
+def mutants(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Chapters; all when none is named.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the checks: wrong programs must fail and be named, honest ones must pass."""
+    from autograder import mutants as measuring
+
+    wanted = [chapter(name) for name in names] if names else chapters()
+    with known_errors(), progress("making mutants", quiet=as_json) as report:
+        data = measuring.measure(wanted, report).to_data()
+    if as_json:
+        say(data)
+    else:
+        accept, reject, recall = (data[key] for key in ("false_accept", "false_reject", "recall"))
+        out.print(
+            f"{data['mutants']} mutants: {data['killed']} killed, {data['equivalent']} equivalent, "
+            f"{len(data['survivors'])} survived"
+        )
+        for label, row in (
+            ("false accepts", accept),
+            ("false rejects", reject),
+            ("misconceptions named first", recall),
+        ):
+            out.print(
+                f"{label}: {row['count']} of {row['of']} ({row['share']:.2%}, 95 % interval {row['low']:.2%} to {row['high']:.2%})"
+            )
+        algebra = data["algebra"]
+        out.print(
+            f"algebra alone names a class for {algebra['diagnosed']} of {data['killed']}; "
+            f"where one is expected, {algebra['class_right']} of {algebra['with_a_class']} are right"
+        )
+        for row in (*data["survivors"], *data["rejected"], *data["unnamed"], *data["named_wrongly"]):
+            out.print(escape("  " + "; ".join(f"{key}: {value}" for key, value in row.items() if key != "source")))
+    if data["survivors"] or data["rejected"]:
+        raise typer.Exit(1)
+
+
+@app.command("progress")
+@guarded
+def progress_command(as_json: Json = False) -> None:
+    """Show which exercises pass, as of their last check on this computer."""
+    from autograder import progress as kept
+
+    rows = kept.overview()
+    if as_json:
+        say([{"chapter": row.chapter, "passed": row.passed, "exercises": row.exercises} for row in rows])
+    else:
+        print(kept.Panel(rows))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@guarded
+def bench(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="A script of the folder benchmarks.")] = ""
+) -> None:
+    """Run a benchmark; what follows its name goes to it."""
+    import subprocess
+    import sys
+
+    from autograder.paths import ROOT
+
+    known = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+    if name not in known:
+        raise Trouble(f"There is no benchmark '{name}'; choose one of {', '.join(known)}.", 2)
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *context.args]
+    raise typer.Exit(subprocess.run(command).returncode)
+
+
 @contextmanager
 def progress(first: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A line on stderr that says who is being graded, how many are done, how long it has taken."""

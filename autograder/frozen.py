@@ -87,6 +87,11 @@ def find(name: str, folder: Path = FOLDER) -> Sheet:
     raise FrozenError(f"There is no exercise called '{name}'.{hint}")
 
 
+def names(path: Path) -> list[str]:
+    """Exercises of one chapter's file, in their order."""
+    return list(_chapter_file(path, path.stat().st_mtime_ns))
+
+
 def _to_data(sheet: Sheet) -> dict[str, Any]:
     data = {f: getattr(sheet, f) for f in sheet.__dataclass_fields__}
     data["questions"] = [

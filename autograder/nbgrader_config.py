@@ -34,7 +34,8 @@ def configure(c: Any, course: Path) -> None:
 
     Args:
         c: nbgrader's configuration object.
-        course: the course's folder; ``NNLM_DB_URL`` in the environment overrides the gradebook's address.
+        course: the course's folder; ``NNLM_DB_URL`` in the environment is the gradebook's address,
+            unless the file goes on to name another.
     """
     from nbgrader import preprocessors as stock
 

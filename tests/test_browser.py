@@ -104,7 +104,8 @@ def open_notebook(browser, address):
     def open_notebook(name):
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         pages.append(page)
-        page.goto(address.replace("00_start_here.ipynb", name))
+        # A workspace of its own, or the tabs of the page before come back with it.
+        page.goto(address.replace("/lab/tree/00_start_here.ipynb", f"/lab/workspaces/{Path(name).stem}/tree/{name}"))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60 * SECONDS)
         page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60 * SECONDS)
         page.wait_for_selector(f'.lm-DockPanel-tabBar .lm-mod-current:has-text("{name}")', timeout=60 * SECONDS)
@@ -168,7 +169,7 @@ def test_the_panel_of_an_unsolved_exercise_is_readable_in_both_themes(open_noteb
     backgrounds = set()
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         menu(page, "Settings", "Theme", theme)
-        page.wait_for_selector(f'body[data-jp-theme-name="{theme}"]', timeout=20 * SECONDS)
+        page.wait_for_selector(f'body[data-jp-theme-name="{theme}"]', state="attached", timeout=20 * SECONDS)
         page.wait_for_timeout(500)
         show(panel)
         page.screenshot(path=tmp_path / f"{theme.split()[1].lower()}.png")

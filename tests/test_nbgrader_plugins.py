@@ -15,6 +15,7 @@ from submissions import cell, hand_in, scores, solved, with_mistake
 from autograder.grading.classroom import Classroom
 from autograder.grading.late import LateByDay
 from autograder.grading.records import Store
+from autograder.grading.showing import safe_markdown
 from autograder.notebooks import definitions, exercises, instructor_notebook
 from autograder.paths import chapter
 
@@ -27,6 +28,7 @@ c = get_config()
 c.CourseDirectory.root = str(Path(__file__).parent)
 c.CourseDirectory.course_id = "stock"
 """
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 LOUD = '''
 import sys
 import warnings
@@ -67,7 +69,9 @@ def tampered():
     notebook = solved(CHAPTER)
     cell(notebook, "check_threshold_unit").source = "pass"
     notebook.cells.remove(cell(notebook, "check_fold_bias"))
-    cell(notebook, WRITTEN).source = "My proof: <script>alert('o')</script> and <b>bold</b>, $w_1 < 0$."
+    answer = cell(notebook, WRITTEN)
+    answer.source = "My proof: <script>alert('o')</script>, <b>bold</b>, $w_1 < 0$, ![a photo](attachment:photo.png)."
+    answer.attachments = {"photo.png": {"image/png": DOT, "text/html": "<script>alert('o')</script>"}}
     return notebook
 
 
@@ -166,6 +170,30 @@ def test_what_a_student_writes_is_shown_and_does_not_run(feedback):
     assert "&lt;script&gt;alert(" in page
     assert "<b>bold</b>" in page
     assert "$w_1 &lt; 0$" in page
+    assert f'<img alt="a photo" src="data:image/png;base64,{DOT}"/>' in page
+
+
+def test_safe_markdown_fetches_nothing_and_keeps_what_prose_needs():
+    def shown(source):
+        return safe_markdown({"cell": {}}, source)
+
+    assert "<table>" in shown("| a | b |\n|---|---|\n| 1 | 2 |")
+    assert "a &lt; b" in shown("`a < b`")
+    assert shown(r"$\frac{1}{2} < x$").strip() == r"<p>$\frac{1}{2} &lt; x$</p>"
+    assert 'href="https://arxiv.org"' in shown("[paper](https://arxiv.org)")
+    assert "<details>" in shown("<details><summary>s</summary>\n\ntext\n\n</details>")
+    for hostile in (
+        "![x](https://example.org/seen.png)",
+        "![x](//example.org/seen.png)",
+        "[x](javascript:alert(1))",
+        "[x](data:text/html,<script>alert(1)</script>)",
+        "<p onclick='a()' style='x' id='xor_no_line' class='score'>x</p>",
+        "<iframe src='https://example.org'></iframe>",
+        "<svg><script>a()</script></svg>",
+        "![x](data:image/svg+xml;base64,AAAA)",
+    ):
+        tags = re.findall(r"<[^>]*>", shown(hostile))
+        assert not [tag for tag in tags if re.search(r"src=|href=|on\w+=|style|id=|class|iframe|svg|script", tag)], tags
 
 
 # ---- lateness --------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from autograder.grading import report as reporting
 from autograder.grading import report_page, spreadsheet
 from autograder.grading.classroom import Classroom, Result
 from autograder.grading.records import Record, Store
-from autograder.notebooks import exercises
+from autograder.notebooks import exercises, quiet_nbgrader
 from autograder.paths import chapter
 
 CHAPTER = chapter("02")
@@ -66,7 +66,7 @@ def course(tmp_path_factory):
     classroom = Classroom(tmp_path_factory.mktemp("course"))
     classroom.create()
     checked = exercises(CHAPTER)
-    with classroom.gradebook() as book:
+    with quiet_nbgrader(), classroom.gradebook() as book:
         book.add_assignment(CHAPTER.name, duedate="2026-11-01 12:00:00")
         book.add_notebook(CHAPTER.name, CHAPTER.name)
         for made in checked:

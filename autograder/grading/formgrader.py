@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,5 +128,6 @@ class Formgrader:
             if self._process.poll() is not None:
                 break
             time.sleep(0.1)
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise ClassroomError(f"JupyterLab did not start: {lines[-1].strip() if lines else 'it said nothing'}")
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing."]
+        reason = re.sub(r"^\[.*?\] *(ERROR: *)?", "", lines[-1].strip())
+        raise ClassroomError(f"JupyterLab did not start: {reason}")

@@ -23,6 +23,7 @@ from autograder.cells import LONG_RUN, SKIP
 MAX_BYTES = 20 * 2**20
 MAX_CELLS = 2_000
 MAX_CELL_CHARACTERS = 200_000
+PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
 class Unreadable(Exception):
@@ -82,7 +83,8 @@ def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
         template: the released student notebook.
 
     Returns:
-        A valid notebook in which every cell with a grade id is the template's, except for the sources of solution cells.
+        A valid notebook in which every cell with a grade id is the template's, except for the sources of
+        solution cells and the pictures in written answers.
     """
     repairs: list[str] = []
     cells = [cell for raw in submitted.get("cells", [])[:MAX_CELLS] if (cell := _clean(raw))]
@@ -91,7 +93,7 @@ def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
     anchors = {cell.metadata.nbgrader.grade_id: cell for cell in template.cells if _grade_id(cell)}
     owners = _owners(cells, anchors, repairs)
     following: dict[str | None, list[NotebookNode]] = {None: []}
-    sources: dict[str, str] = {}
+    answers: dict[str, dict[str, Any]] = {}
     current: str | None = None
     for index, cell in enumerate(cells):
         grade_id = owners.get(index)
@@ -101,7 +103,7 @@ def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
         current = grade_id
         anchor = anchors[grade_id]
         if anchor.metadata.nbgrader.solution:
-            sources[grade_id] = cell["source"]
+            answers[grade_id] = cell
         elif cell["source"].strip() != anchor.source.strip():
             repairs.append(f"`{grade_id}` was changed; its original was restored")
     present = set(owners.values())
@@ -109,7 +111,10 @@ def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
     for grade_id, anchor in anchors.items():
         cell = nbformat.from_dict(anchor)
         if anchor.metadata.nbgrader.solution:
-            cell.source = sources.get(grade_id, anchor.source)
+            answer = answers.get(grade_id, {"source": anchor.source, "pictures": {}})
+            cell.source = answer["source"]
+            if cell.cell_type == "markdown" and answer["pictures"]:
+                cell.attachments = nbformat.from_dict(answer["pictures"])
         if grade_id not in present:
             repairs.append(f"`{grade_id}` was missing; its original was restored")
         rebuilt.append(cell)
@@ -200,18 +205,30 @@ def _clean(raw: Any) -> dict[str, Any] | None:
         "grade_id": grade_id if isinstance(grade_id, str) else None,
         "solution": own.get("solution") is True,
         "long": isinstance(tags, list) and LONG_RUN in tags,
+        "pictures": _pictures(raw.get("attachments")),
     }
+
+
+def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
+    """Pictures pasted into a text cell; other things that an attachment can hold are left out."""
+    kept = {}
+    for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
+        data = {
+            kind: bundle[kind] for kind in PICTURES if isinstance(bundle, dict) and isinstance(bundle.get(kind), str)
+        }
+        if data:
+            kept[name] = data
+    return kept
 
 
 def _plain(cell: dict[str, Any]) -> NotebookNode:
     if cell["type"] == "code":
         # Of all tags only the course's own survives: it spares the student's show training, never a graded cell.
         return nbformat.v4.new_code_cell(cell["source"], metadata={"tags": [LONG_RUN, SKIP]} if cell["long"] else {})
-    return (
-        nbformat.v4.new_markdown_cell(cell["source"])
-        if cell["type"] == "markdown"
-        else nbformat.v4.new_raw_cell(cell["source"])
-    )
+    if cell["type"] == "raw":
+        return nbformat.v4.new_raw_cell(cell["source"])
+    pictures = {"attachments": cell["pictures"]} if cell["pictures"] else {}
+    return nbformat.v4.new_markdown_cell(cell["source"], **pictures)
 
 
 def _defined(source: str) -> set[str]:
