@@ -21,7 +21,7 @@ class CheckFailed(AssertionError):
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:  # IPython shows this instead of a traceback
-        return [str(self)]
+        return [f"✗ {self.verdict.exercise}: the panel above says why."]
 
 
 def check(name: str, function: Any, forward: Any = None) -> None:
@@ -49,8 +49,11 @@ def check(name: str, function: Any, forward: Any = None) -> None:
         raise CheckFailed(verdict)
 
 
-def verdict_of(sheet: Sheet, function: Any) -> Verdict:
-    """Ask a function every question of a sheet, in this process, and judge the answers."""
+def verdict_of(sheet: Sheet, function: Any, *, bank: bool = True) -> Verdict:
+    """Ask a function every question of a sheet, in this process, and judge the answers.
+
+    ``bank`` says whether the exercise's known misconceptions are consulted.
+    """
     if not callable(function):
         kind = type(function).__name__
         reason = (
@@ -63,7 +66,7 @@ def verdict_of(sheet: Sheet, function: Any) -> Verdict:
         raised = answers[-1].raised
         if raised is not None and raised.type_name == "NotImplementedError":
             break  # not written yet: one case says it all
-    return judge(sheet, answers)
+    return judge(sheet, answers, bank=bank)
 
 
 def against_own_forward(sheet: Sheet, function: Any, forward: Any) -> str:

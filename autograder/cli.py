@@ -64,7 +64,7 @@ def _about_missing(error: ImportError) -> tuple[str, int]:
         return f"A package is missing or does not fit ({error}); run `python3 start.py`, it installs what is needed.", 1
     if (ROOT / "autograder" / "grading").is_dir():
         raise error
-    return "This command needs the whole project; a student's copy has lab, check and doctor.", 2
+    return "This command needs the whole project; a student's copy has lab, check, progress and doctor.", 2
 
 
 def _end(sentence: str, code: int) -> None:
@@ -97,6 +97,8 @@ def build(
     except notebooks.BuildError as error:
         raise Trouble(str(error)) from None
     changed = notebooks.out_of_step(made) if check else notebooks.write(made)
+    if not names:
+        changed += _gallery(check)
     if as_json:
         say({"chapters": [c.name for c in wanted], "out_of_step" if check else "changed": changed})
     elif check:
@@ -110,6 +112,18 @@ def build(
         out.print(f"{len(wanted)} chapters built, {len(changed)} changes.")
     if check and changed:
         raise typer.Exit(1)
+
+
+def _gallery(check: bool) -> list[str]:
+    """Bring the feedback gallery into step, or say that it is not."""
+    from autograder import gallery
+
+    text = gallery.page()
+    if gallery.PAGE.is_file() and gallery.PAGE.read_text(encoding="utf-8") == text:
+        return []
+    if not check:
+        gallery.PAGE.write_text(text, encoding="utf-8", newline="\n")
+    return ["docs/feedback_gallery.md"]
 
 
 @app.command()
@@ -134,9 +148,14 @@ def release(
     if as_json:
         say({"bundle": str(target), "files": names, "due": due})
     else:
-        out.print(f"Released. Give students [bold]{escape(str(target))}[/bold] ({len(names)} files, no solutions).")
         out.print(
-            f"Put what they hand in at {escape(str(course_dir))}/submitted/STUDENT/{chapter(name).name}/{chapter(name).name}.ipynb"
+            f"Released. Give students [bold]{escape(str(target))}[/bold] ({len(names)} files, no solutions).",
+            soft_wrap=True,
+        )
+        out.print(
+            f"Put what they hand in at "
+            f"{escape(str(course_dir))}/submitted/STUDENT/{chapter(name).name}/{chapter(name).name}.ipynb",
+            soft_wrap=True,
         )
 
 
@@ -163,11 +182,13 @@ def grade(
         results = Classroom(course_dir).grade(chapter(name), student, again, seed, progress=report)
     if as_json:
         say({"chapter": chapter(name).name, "isolation": level(), "students": [r.to_data() for r in results]})
-        return
-    from autograder.grading.report import results_table
+    else:
+        from autograder.grading.report import results_table
 
-    out.print(results_table(results))
-    out.print(escape(f"Isolation – {describe_level()}"), style="dim")
+        out.print(results_table(results))
+        out.print(escape(f"Isolation – {describe_level()}"), style="dim")
+    if any(result.score is None for result in results):  # someone could not be graded; the table says why
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -290,6 +311,7 @@ def check_command(
 ) -> None:
     """Run every check of a notebook, without JupyterLab."""
     from autograder import headless
+    from autograder import progress as kept
     from autograder.render import as_text
     from autograder.sandbox.session import SandboxError
 
@@ -301,6 +323,8 @@ def check_command(
         raise Trouble(str(error), 2) from None
     except SandboxError as error:
         raise Trouble(str(error)) from None
+    for verdict in report.checks:
+        kept.record(verdict.exercise, verdict.passed)
     if as_json:
         say(report.to_data())
     else:

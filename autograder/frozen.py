@@ -27,6 +27,9 @@ FORMAT = 2
 class FrozenError(Exception):
     """A frozen file is missing, damaged, or does not know an exercise; the message says what to do."""
 
+    def _render_traceback_(self) -> list[str]:  # IPython shows this: the student's code is not on the way to the error
+        return [str(self)]
+
 
 def freeze(exercises: list[Exercise]) -> bytes:
     """The content of a chapter's frozen file."""

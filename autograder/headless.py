@@ -10,7 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from autograder.render import clean
 from autograder.sandbox.isolation import Limits
 from autograder.sandbox.replay import Replay
 from autograder.sandbox.session import Server, Stopped
-from autograder.verdict import Verdict
+from autograder.verdict import OutputCheck, Verdict
 
 VERDICT_TYPE = "application/x-nnlm-verdict+json"
 #: What is going on, how many are done, how many there are.
@@ -251,21 +251,25 @@ def verdict_of(output: Any) -> Verdict | None:
     found = data.get(VERDICT_TYPE) if isinstance(data, dict) else None
     if not isinstance(found, dict):
         return None
-    return Verdict(
-        exercise=_text(found, "exercise"),
-        promise=_text(found, "promise"),
-        passed=found.get("passed") is True,
-        kind=_text(found, "kind"),
-        headline=_text(found, "headline"),
-        evidence=tuple((str(pair[0]), str(pair[1])) for pair in _rows(found, "evidence") if len(pair) == 2),
-        advice=_text(found, "advice"),
-        misconception=_text(found, "misconception"),
-        points=_number(found, "points"),
-        max_points=_number(found, "max_points"),
-        case=int(_number(found, "case")),
-        cases=int(_number(found, "cases")),
-        seed=_text(found, "seed"),
-        notes=tuple(str(note) for note in found.get("notes") or ()),
+    values: dict[str, Any] = {f.name: _forced(f.type, found.get(f.name)) for f in fields(Verdict) if f.type in _FORCE}
+    values["evidence"] = tuple((str(row[0]), str(row[1])) for row in _rows(found.get("evidence")) if len(row) == 2)
+    values["notes"] = tuple(str(note) for note in _listed(found.get("notes")))
+    values["outputs"] = tuple(made for item in _listed(found.get("outputs")) if (made := _output_check(item)))
+    return Verdict(**values)
+
+
+def _output_check(item: Any) -> OutputCheck | None:
+    if not isinstance(item, dict):
+        return None
+    worst = item.get("worst")
+    return OutputCheck(
+        name=_forced("str", item.get("name")),
+        shape=tuple(_forced("int", size) for size in _listed(item.get("shape"))),
+        right=_forced("bool", item.get("right")),
+        worst=None if worst is None else _forced("float", worst),
+        wrong=_forced("int", item.get("wrong")),
+        size=_forced("int", item.get("size")),
+        grid=tuple(tuple(_forced("float", share) for share in row) for row in _rows(item.get("grid"))),
     )
 
 
@@ -282,15 +286,22 @@ def _joined(source: Any) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _text(data: dict[str, Any], key: str) -> str:
-    return str(data.get(key) or "")
+#: Annotation → how a value that nothing is known of becomes one of that type.
+_FORCE: dict[Any, Callable[[Any], Any]] = {
+    "str": lambda value: str(value) if value is not None else "",
+    "bool": lambda value: value is True,
+    "int": lambda value: value if type(value) is int else 0,
+    "float": lambda value: float(value) if type(value) in (int, float) else 0.0,
+}
 
 
-def _number(data: dict[str, Any], key: str) -> float:
-    value = data.get(key)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+def _forced(kind: Any, value: Any) -> Any:
+    return _FORCE[kind](value)
 
 
-def _rows(data: dict[str, Any], key: str) -> list[Any]:
-    rows = data.get(key)
-    return [row for row in rows if isinstance(row, (list, tuple))] if isinstance(rows, (list, tuple)) else []
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _rows(value: Any) -> list[list[Any]]:
+    return [_listed(row) for row in _listed(value)]

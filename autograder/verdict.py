@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,12 +134,19 @@ def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
 
 
 def _diagnose(sheet: Sheet, answers: list[Answer], findings: list[Finding | None], bank: bool) -> Diagnosis | None:
-    """The likely cause: a known misconception, or what algebra finds in the first output that differs."""
-    from autograder.diagnosis import Pair, as_arrays, explain, recognise
+    """The likely cause: a known misconception, or what algebra finds; where both speak, algebra gives the evidence."""
+    from autograder.diagnosis import recognise
 
     known = recognise(sheet, answers, lambda q, a: examine(sheet, q, a) is not None) if bank else None
-    if known is not None or sheet.criterion or any(f and f.kind in _NOT_NUMBERS for f in findings):
+    if sheet.criterion or any(f and f.kind in _NOT_NUMBERS for f in findings):
         return known
+    algebra = _algebra(sheet, answers)
+    return replace(known, evidence=algebra.sentence) if known and algebra else known or algebra
+
+
+def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
+    """What algebra on the arrays alone finds in the first output that differs."""
+    from autograder.diagnosis import Pair, as_arrays, explain
 
     def agree(want: np.ndarray, have: np.ndarray) -> bool:
         return want.shape == have.shape and bool(agreement(want, have, sheet.rtol, sheet.atol).all())
@@ -248,7 +255,10 @@ def _trouble(question: Question, answer: Answer) -> Finding | None:
         if wanted is not None and raised.type_name == wanted.type_name:
             return None
         if raised.type_name == "NotImplementedError":
-            return Finding("unfinished", "Not written yet: the cell still raises NotImplementedError.")
+            return Finding(
+                "unfinished",
+                "Its cell still raises NotImplementedError. Replace that line by your code, run the cell, and check again.",
+            )
         where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
         message = f": {_shorten(raised.message, 200)}" if raised.message else ""
         if wanted is not None:
@@ -411,8 +421,8 @@ def _compare_numbers(
             sentence = f"{subject} is {what}{_at(first)}; {_number(want[first])} was expected. {share} not finite."
             return Finding("nan", sentence, _both(expected, received))
         first = tuple(int(i) for i in np.argwhere(bad)[0])
-        share = f"; {int(bad.sum())} of {bad.size} entries differ" if bad.size > 1 else ""
-        sentence = f"{subject} is {_number(have[first])}{_at(first)}; {_number(want[first])} was expected{share}."
+        share = f" {int(bad.sum())} of {bad.size} entries differ." if bad.size > 1 else ""
+        sentence = f"{subject} is {_number(have[first])}{_at(first)}; {_number(want[first])} was expected.{share}"
         return Finding("value", sentence, _both(expected, received))
     return None
 
@@ -520,8 +530,10 @@ def _call_text(sheet: Sheet, question: Question) -> str:
 
 
 def _argument(value: Any) -> str:
+    """An input as code that can be pasted, when it is small."""
     if isinstance(value, np.ndarray) and value.size <= 24:
-        return np.array2string(value, precision=6, separator=", ", max_line_width=10_000).replace("\n", " ")
+        body = np.array2string(value, precision=6, separator=", ", max_line_width=10_000).replace("\n", "")
+        return f"np.array({' '.join(body.split())})"
     return describe(value)
 
 

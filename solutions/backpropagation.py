@@ -310,6 +310,42 @@ def residual_backward(
 
 
 # ---- formulas as the decks print them ------------------------------------------------------------------------------
+def slide_examples(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Draw numbers to try the decks' fifteen formulas on.
+
+    Args:
+        rng: where they are drawn from.
+
+    Returns:
+        Name of the formula → (at, given): what the loss is differentiated by, float64, and everything else that the
+        formula needs, float64 arrays by name; a single number has the shape (1,).
+
+    Source:
+        The shapes are ours; the formulas are those of decks A, B, D and E.
+    """
+    n = rng.normal
+    h, w, x = n(size=(5, 3)), n(size=(3, 2)), n(size=3)
+    p, q = 0.8 * rng.dirichlet(np.ones(4), size=(2, 3)) + 0.05  # rows that add up to 1, none near 0
+    yes, quadratic = np.array([0.0, 1.0, 1.0, 0.0]), {"x": x, "rest": n(size=1), "answer": n(size=1)}
+    return {
+        "A squared": (n(size=(3, 2)), {"answer": n(size=(3, 2))}),
+        "A logistic": (rng.uniform(0.2, 0.9, size=5), {"answer": rng.choice([-1.0, 1.0], size=5)}),
+        "A cross-entropy": (p, {"answer": q}),
+        "A output weights": (w, {"h": h, "grad_s": n(size=(5, 2))}),
+        "A hidden weights": (w, {"h": h, "grad_h": n(size=(5, 2))}),
+        "A residual": (np.maximum(n(size=(4, 3)), 0.0), {"w2": n(size=(3, 3)), "grad_h3": n(size=(4, 3))}),
+        "B cross-entropy": (rng.uniform(0.1, 0.9, size=4), {"answer": yes}),
+        "B weights": (w, {"a": h, "delta": n(size=(5, 2))}),
+        "D weights": (n(size=(3, 4)), {"x": h, "answer": np.eye(4)[rng.integers(4, size=5)]}),
+        "D output": (2 * n(size=4), {"answer": yes}),
+        "E norm": (n(size=3), {"answer": n(size=3)}),
+        "E node": (n(size=1), quadratic),
+        "E matrix": (n(size=(3, 3)), quadratic),
+        "E hidden unit": (n(size=4), {"w45": n(size=1), "net5": n(size=4), "delta5": n(size=4)}),
+        "E weight": (n(size=1), {"x1": np.ones(1), "delta3": n(size=1)}),
+    }
+
+
 def printed_formula(name: str, at: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
     """Compute a gradient the way a deck prints it, right or wrong; f and g are the sigmoid.
 

@@ -111,28 +111,6 @@ def evaluate(expression: float | str | tuple, values: dict[str, float]) -> float
     return rules[operation]()
 
 
-def as_text(expression: float | str | tuple) -> str:
-    """Write an expression as one writes it on paper, with brackets around every sum and difference.
-
-    Args:
-        expression: a number, a name, or a tuple as in `differentiate`.
-
-    Returns:
-        Text, for example "(x + 1)·x".
-
-    Source:
-        Our own.
-    """
-    if not isinstance(expression, tuple):
-        return f"{expression:g}" if isinstance(expression, (int, float)) else expression
-    operation, *operands = expression
-    texts = [as_text(operand) for operand in operands]
-    if operation in ("exp", "log"):
-        return f"{operation}({texts[0]})"
-    between = {"*": "·", "/": "/", "^": "^"}.get(operation, f" {operation} ")
-    return f"({between.join(texts)})" if operation in ("+", "-") else between.join(texts)
-
-
 def count_nodes(expression: float | str | tuple) -> tuple[int, int]:
     """Count the nodes of an expression, written out as a tree and with equal parts stored once.
 
@@ -145,17 +123,18 @@ def count_nodes(expression: float | str | tuple) -> tuple[int, int]:
     Source:
         Our own; deck A shows the swell of the tree, a graph stores equal parts once.
     """
-    written, different = 0, set()
-    sizes: dict[float | str | tuple, int] = {}  # a part met before is not walked through again
+    numbers: dict[tuple, int] = {}  # (operation, numbers of the operands) → number of that part
+    known: dict[int, tuple[int, int]] = {}  # id of a part → its number and how many nodes it has, written out
 
-    def size(part: float | str | tuple) -> int:
-        different.add(part)
-        if part not in sizes:
-            sizes[part] = 1 + (sum(size(operand) for operand in part[1:]) if isinstance(part, tuple) else 0)
-        return sizes[part]
+    def visit(part: float | str | tuple) -> tuple[int, int]:
+        if id(part) not in known:
+            below = [visit(operand) for operand in part[1:]] if isinstance(part, tuple) else []
+            key = (part[0] if isinstance(part, tuple) else part, *(number for number, _ in below))
+            known[id(part)] = numbers.setdefault(key, len(numbers)), 1 + sum(size for _, size in below)
+        return known[id(part)]
 
-    written = size(expression)
-    return written, len(different)
+    _, written = visit(expression)
+    return written, len(numbers)
 
 
 # ---- the quadratic form ----------------------------------------------------------------------------------------------

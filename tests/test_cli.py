@@ -71,7 +71,7 @@ def test_what_is_wrong_is_one_sentence_on_stderr():
 def test_check_says_what_the_panel_says_and_fails():
     done = nnlm("check", "00")
     assert done.exit_code == 1
-    assert "✗ scale_and_shift: Not written yet" in done.output
+    assert "✗ scale_and_shift: Its cell still raises NotImplementedError" in done.output
     assert "0 of 2 checks passed" in done.output
 
 

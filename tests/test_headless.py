@@ -12,8 +12,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import bundle, headless, notebooks
+from autograder import bundle, frozen, headless, notebooks
+from autograder.checking import verdict_of
 from autograder.paths import ROOT, chapter
+from autograder.render import as_text
 from autograder.sandbox.isolation import Limits
 from autograder.sandbox.session import Server
 
@@ -55,6 +57,8 @@ def test_verdicts_are_those_of_the_panel(run):
     report = run(IMPORT, SCALE, CHECK_SCALE, MEANS.replace("axis=1", "axis=0"), CHECK_MEANS)
     assert (report.passed, report.failed, report.not_reached, report.good) == (1, 1, 0, False)
     wrong = by_name(report)["row_means"]
+    in_process = verdict_of(frozen.find("row_means"), lambda x: x.mean(axis=0))
+    assert (wrong.to_data(), as_text(wrong)) == (in_process.to_data(), as_text(in_process))
     assert wrong.misconception == "column_means"
     assert wrong.headline.startswith("You averaged down the columns")
     assert dict(wrong.evidence)["expected"] == "[3., 4., 5.] (shape (3,), float64)"
@@ -115,7 +119,14 @@ def test_a_notebook_without_checks_is_not_good(run):
 
 
 def test_a_verdict_is_read_with_every_field_forced():
-    forged = {"exercise": 3, "passed": "yes", "evidence": [["a"], ["b", 2], 7], "points": "many", "notes": None}
+    forged = {
+        "exercise": 3,
+        "passed": "yes",
+        "evidence": [["a"], ["b", 2], 7],
+        "points": "many",
+        "notes": None,
+        "outputs": [3, {}],
+    }
     verdict = headless.verdict_of({"data": {headless.VERDICT_TYPE: forged}})
     assert (verdict.exercise, verdict.passed, verdict.evidence, verdict.points) == ("3", False, (("b", "2"),), 0.0)
     for output in (None, {}, {"data": 3}, {"data": {headless.VERDICT_TYPE: "text"}}):
@@ -193,4 +204,7 @@ def test_doctor_works_in_a_bundle(student):
 def test_other_commands_say_that_they_need_the_project(student, command):
     done = nnlm(student, *command)
     assert done.returncode == 2
-    assert done.stderr.strip() == "This command needs the whole project; a student's copy has lab, check and doctor."
+    assert (
+        done.stderr.strip()
+        == "This command needs the whole project; a student's copy has lab, check, progress and doctor."
+    )

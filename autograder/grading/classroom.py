@@ -20,7 +20,7 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograder import bundle
 from autograder.grading.late import settle
 from autograder.grading.pool import default_workers, each
-from autograder.grading.records import Store
+from autograder.grading.records import Store, fingerprint
 from autograder.nbgrader_config import TEMPLATE
 from autograder.notebooks import generate_assignment, instructor_notebook, quiet_nbgrader, scripts_on_path
 from autograder.paths import Chapter
@@ -208,8 +208,8 @@ class Classroom:
     def _changed(self, chapter: Chapter, student: str) -> bool:
         submitted = self.root / "submitted" / student / chapter.name / f"{chapter.name}.ipynb"
         graded = self.root / "autograded" / student / chapter.name / f"{chapter.name}.ipynb"
-        record = Store(self.root).path(chapter.name, student)
-        return graded.exists() and (not record.exists() or submitted.stat().st_mtime > graded.stat().st_mtime)
+        record = Store(self.root).load(chapter.name, student)
+        return graded.exists() and (record is None or record.submission != fingerprint(submitted))
 
     def result(self, chapter: Chapter, student: str, problem: str = "", seconds: float = 0.0) -> Result:
         """What the gradebook and the record say of one student."""

@@ -92,6 +92,13 @@ class Judge(NbGraderPreprocessor):
                 chapter=about["assignment"],
                 seed=seed,
                 isolation=level(),
+                submission=records.fingerprint(
+                    course_root(self)
+                    / "submitted"
+                    / about["student"]
+                    / about["assignment"]
+                    / f"{about['notebook']}.ipynb"
+                ),
                 unreadable=str(note.get("unreadable", "")),
                 repairs=[str(text) for text in note.get("repairs", [])],
                 verdicts=[verdict.to_data() for verdict in graded.verdicts.values()],

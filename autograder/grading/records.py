@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ class Record:
     chapter: str
     seed: str
     isolation: str
+    submission: str = ""  # SHA-256 of the file that was graded
     unreadable: str = ""
     repairs: list[str] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
@@ -24,6 +26,14 @@ class Record:
     def to_json(self) -> str:
         """As text with sorted keys."""
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, or an empty string when it cannot be read: whether a submission changed, whatever its date says."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 class Store:

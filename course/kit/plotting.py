@@ -131,3 +131,152 @@ def draw_letter_maps(maps: dict[str, np.ndarray]) -> Figure:
         axes.set_yticks(range(26), letters, fontsize=7)
     np.atleast_1d(panels)[0].set_ylabel("first letter")
     return figure
+
+
+def draw_two_two_one(weights: dict[str, float], panels: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw a 2-2-1 network with what its units say and the signals that come back, one panel a case.
+
+    Args:
+        weights: by "w13" for the weight from unit 1 to unit 3; unit 0 is the bias.
+        panels: title → (u, delta), both of shape (3,), for the units 3, 4, 5.
+
+    Returns:
+        A figure with one panel a case: thin grey lines forward, dashed red ones backward where a signal passes.
+    """
+    figure, axes_list = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 3.6), layout="constrained")
+    place = {1: (0.0, 1.0), 2: (0.0, 0.0), 3: (1.0, 1.0), 4: (1.0, 0.0), 5: (2.0, 0.5)}
+    for axes, (title, (u, delta)) in zip(np.atleast_1d(axes_list), panels.items(), strict=True):
+        signals = dict(zip((3, 4, 5), delta, strict=True))
+        for key, weight in weights.items():
+            start, end = int(key[1]), int(key[2])
+            if start == 0:
+                continue
+            (x0, y0), (x1, y1) = place[start], place[end]
+            axes.plot([x0, x1], [y0, y1], color=COLOURS["black"], lw=0.8, zorder=1)
+            axes.text(x0 + 0.3 * (x1 - x0), y0 + 0.3 * (y1 - y0) + 0.04, f"{weight:g}", fontsize=8)
+            if end == 5 and signals[start] != 0:
+                axes.annotate(
+                    "",
+                    (x0 + 0.17, y0 - 0.06 + 0.17 * (y1 - y0)),
+                    (x1 - 0.17, y1 - 0.06 - 0.17 * (y1 - y0)),
+                    arrowprops={"arrowstyle": "->", "color": COLOURS["vermilion"], "lw": 1.5, "ls": "--"},
+                )
+        for unit, (across, up) in place.items():
+            axes.scatter(across, up, s=620, facecolors="white", edgecolors=COLOURS["blue"], lw=1.5, zorder=2)
+            axes.text(across, up, str(unit), ha="center", va="center", zorder=3)
+            if unit in signals:
+                axes.text(across, up + 0.2, f"u = {u[unit - 3]:.4g}", ha="center", color=COLOURS["blue"], fontsize=9)
+                text = f"δ = {signals[unit]:.4g}"
+                axes.text(across, up - 0.26, text, ha="center", color=COLOURS["vermilion"], fontsize=9)
+        axes.set(title=title, xlim=(-0.3, 2.4), ylim=(-0.4, 1.4))
+        axes.axis("off")
+    return figure
+
+
+def draw_training(histories: dict[str, np.ndarray], levels: dict[str, float]) -> Figure:
+    """Draw loss and held-out accuracy over epochs, one line a run, with levels to compare the accuracy with.
+
+    Args:
+        histories: label → shape (epochs, 2): loss in nats, accuracy from 0 to 1.
+        levels: label → accuracy from 0 to 1, drawn as a horizontal line.
+
+    Returns:
+        A figure with two panels.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    names = ("blue", "vermilion", "green", "purple")
+    for (label, history), colour, style in zip(histories.items(), names, ("-", "--", "-.", ":"), strict=False):
+        epochs = np.arange(1, len(history) + 1)
+        left.plot(epochs, history[:, 0], style, color=COLOURS[colour], lw=1.2, label=label)
+        right.plot(epochs, 100 * history[:, 1], style, color=COLOURS[colour], lw=1.2, label=label)
+    for label, level in levels.items():
+        right.axhline(100 * level, color=COLOURS["black"], lw=0.8, ls=":")
+        right.text(1, 100 * level + 0.2, label, fontsize=8)
+    left.set(xlabel="epoch", ylabel="loss (nats)")
+    right.set(xlabel="epoch", ylabel="% right on new text")
+    left.legend(fontsize=9)
+    return figure
+
+
+def draw_step_sizes(steps: np.ndarray, errors: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Figure:
+    """Draw measured errors of difference quotients against the step, with the errors that theory expects.
+
+    Args:
+        steps: shape (steps,), positive.
+        errors: name → measured error at each step; points, at most four names.
+        expected: name → expected error at each step; lines in the colours of `errors`, by name.
+
+    Returns:
+        A figure with logarithmic axes.
+    """
+    figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
+    looks = (("vermilion", "s", "--"), ("blue", "^", "-"), ("green", "o", ":"), ("purple", "v", "-."))
+    for (name, error), (colour, marker, line) in zip(errors.items(), looks, strict=False):
+        axes.loglog(steps, error, marker, ms=4, color=COLOURS[colour], label=f"{name}, measured")
+        if name in expected:
+            axes.loglog(steps, expected[name], line, lw=1.5, color=COLOURS[colour], label=f"{name}, expected")
+    axes.set(xlabel="step h", ylabel="error")
+    axes.invert_xaxis()
+    axes.legend(fontsize=9)
+    return figure
+
+
+def draw_graph(
+    places: dict[str, tuple[float, float]],
+    edges: Sequence[tuple[str, str]],
+    forward: dict[str, str],
+    backward: dict[str, str],
+) -> Figure:
+    """Draw a computation graph: values above the nodes, gradients below them, arrows from parents to children.
+
+    Args:
+        places: node → its place, across and up.
+        edges: pairs (parent, child).
+        forward: node → text of its value.
+        backward: node → text of its gradient; nodes may be missing.
+
+    Returns:
+        A figure without axes.
+    """
+    across, up = np.array(list(places.values())).T
+    figure, axes = plt.subplots(figsize=(10, 4.4), layout="constrained")
+    for parent, child in edges:
+        arrow = {"arrowstyle": "->", "color": COLOURS["black"], "shrinkA": 17, "shrinkB": 17}
+        axes.annotate("", places[child], places[parent], arrowprops=arrow)
+    for name, (x, y) in places.items():
+        box = {"boxstyle": "circle,pad=0.35", "facecolor": "white", "edgecolor": COLOURS["black"]}
+        axes.text(x, y, name, ha="center", va="center", bbox=box, zorder=3)
+        axes.text(x, y + 0.3, forward.get(name, ""), ha="center", va="bottom", color=COLOURS["blue"], fontsize=9)
+        axes.text(x, y - 0.3, backward.get(name, ""), ha="center", va="top", color=COLOURS["vermilion"], fontsize=9)
+    axes.set(xlim=(across.min() - 0.6, across.max() + 0.6), ylim=(up.min() - 0.9, up.max() + 0.8))
+    axes.set_axis_off()
+    return figure
+
+
+def draw_regions(
+    x: np.ndarray, y: np.ndarray, scores: dict[str, Callable[[np.ndarray], np.ndarray]], labels: tuple[str, str]
+) -> Figure:
+    """Draw where classifiers say yes over two features, one panel a classifier, with the samples on top.
+
+    Args:
+        x: samples, shape (samples, 2).
+        y: labels, shape (samples,): 1 or −1.
+        scores: title → function from points (points, 2) to scores (points,); positive means yes, and is hatched.
+        labels: names of the two features.
+
+    Returns:
+        A figure with one panel a classifier.
+    """
+    low, high = np.quantile(x, 0.005, axis=0), np.quantile(x, 0.995, axis=0)
+    across, up = np.meshgrid(np.linspace(low[0], high[0], 121), np.linspace(low[1], high[1], 121))
+    points = np.stack([across.ravel(), up.ravel()], axis=1)
+    figure, panels = plt.subplots(1, len(scores), figsize=(4.8 * len(scores), 4), sharey=True, layout="constrained")
+    for axes, (title, score) in zip(np.atleast_1d(panels), scores.items(), strict=True):
+        z = score(points).reshape(across.shape)
+        axes.contourf(across, up, z, levels=[0, np.inf], colors=[COLOURS["sky"]], alpha=0.3, hatches=["//"])
+        axes.contour(across, up, z, levels=[0], colors=[COLOURS["black"]], linewidths=1.5)
+        for label, marker, colour in ((-1, "x", "vermilion"), (1, "o", "blue")):
+            axes.scatter(*x[y == label].T, marker=marker, s=9, lw=0.8, color=COLOURS[colour], alpha=0.5)
+        axes.set(title=title, xlabel=labels[0], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    np.atleast_1d(panels)[0].set_ylabel(labels[1])
+    return figure

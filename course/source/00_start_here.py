@@ -23,7 +23,7 @@
 # %%
 import numpy as np
 
-from autograder import check
+from autograder import check, progress
 from course.kit.devices import pick_device
 
 print("NumPy", np.__version__, "is ready.")
@@ -92,8 +92,9 @@ check("row_means", hasty_row_means)
 # | --- | --- |
 # | first sentence | the cause, when your answers are those of a known mistake |
 # | First difference | where your answer and the right one part |
-# | Called | the inputs, to try in a cell of your own (an array goes into `np.array(...)`) |
+# | Called | the call, to paste into a cell of your own |
 # | Returned, Expected | both answers, with shape and dtype |
+# | where it differs | a small picture of the answer, wrong entries crossed out |
 #
 # Below the panel one line repeats the verdict, because a failed check is an error for Python: **Run All** stops there. When no known
 # mistake fits, the first sentence names the difference itself. It may be an exception, a wrong shape or dtype, a value, or an input
@@ -121,13 +122,17 @@ print("samples:", row_means(x), "  features:", hasty_row_means(x))
 # %% [markdown]
 # ## Progress and grading
 #
-# `python3 start.py check 02` in a terminal runs all checks of chapter 2 at once, with the panels as text.
+# In a terminal, `python3 start.py check 02` runs all checks of chapter 2 at once, with the panels as text, and
+# `python3 start.py progress` lists what you have passed so far. That list stays on your computer.
 #
 # The check tries a few fixed cases and teaches; it does not grade. If you take the course in a class, you hand in the notebook, and your
 # code meets **new** cases of the same kind. So write what the docstring says, not what the examples show. Cells that train for show
 # are skipped when grading; answers in words are read by a person, with a rubric.
 #
 # Keep the locked cells and do not delete the cell of an exercise. Add as many cells of your own as you like.
+
+# %%
+progress.show()
 
 # %% [markdown]
 # ## Help
