@@ -281,7 +281,7 @@ def mlp_backward(
 def residual_backward(
     grad_logits: np.ndarray, x: np.ndarray, w1: np.ndarray, w2: np.ndarray, w4: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Send a gradient backwards through deck A's network, h3 = h2 + h1 included.
+    """Send a gradient backwards through deck A's network, h3 = h2 + h1 included; ReLU has slope 0 at 0.
 
     Args:
         grad_logits: (batch, classes) float64, ∂loss/∂(h3 @ w4).
@@ -342,7 +342,7 @@ def slide_examples(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, dict
         "E node": (n(size=1), quadratic),
         "E matrix": (n(size=(3, 3)), quadratic),
         "E hidden unit": (n(size=4), {"w45": n(size=1), "net5": n(size=4), "delta5": n(size=4)}),
-        "E weight": (n(size=1), {"x1": np.ones(1), "delta3": n(size=1)}),
+        "E weight": (n(size=1), {"x1": n(size=1), "delta3": n(size=1)}),
     }
 
 

@@ -110,7 +110,7 @@ def test_the_collapse_on_paper() -> None:
     logits = np.array([[2.0, 1.0, 0.0]])
     grad = ref.softmax_cross_entropy_backward(logits, np.array([1]))
     assert grad.round(4).tolist() == [[0.6652, -0.7553, 0.0900]]
-    assert (grad + [[0, 1, 0]]).round(4).tolist() == [[0.6652, 0.2447, 0.0900]]
+    assert np.add(grad, [[0, 1, 0]]).round(4).tolist() == [[0.6652, 0.2447, 0.0900]]
 
 
 def test_repeating_the_rows_keeps_the_mean_and_doubles_the_sum() -> None:

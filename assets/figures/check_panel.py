@@ -32,7 +32,7 @@ def main() -> None:
     page_source = (
         "<!doctype html><meta charset='utf-8'><body style='margin:12px;background:white;color:black;"
         "font:15px system-ui,sans-serif'><pre style='margin:0 0 8px'>"
-        "check(\"softmax_cross_entropy_backward\", softmax_cross_entropy_backward)</pre>"
+        'check("softmax_cross_entropy_backward", softmax_cross_entropy_backward)</pre>'
         f"{as_html(verdict).replace('<details', '<details open')}</body>"
     )
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

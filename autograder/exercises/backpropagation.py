@@ -758,6 +758,16 @@ def residual_backward(rng: np.random.Generator) -> Iterator[Case]:
             w2=rng.normal(size=(units, units)),
             w4=rng.normal(size=(units, classes)),
         )
+    x, w2 = rng.normal(size=(3, 2)), rng.normal(size=(3, 3))
+    x[0], w2[:, 0] = 0.0, 0.0
+    yield case(
+        "units that stand at 0 exactly",
+        grad_logits=rng.normal(size=(3, 2)),
+        x=x,
+        w1=rng.normal(size=(2, 3)),
+        w2=w2,
+        w4=rng.normal(size=(3, 2)),
+    )
 
 
 residual_backward.gradient_of(ref.residual_forward, wrt=("x", "w1", "w2", "w4"), upstream="grad_logits")

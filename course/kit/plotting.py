@@ -258,6 +258,8 @@ def draw_regions(
 ) -> Figure:
     """Draw where classifiers say yes over two features, one panel a classifier, with the samples on top.
 
+    Samples are drawn a little beside their place, so that equal ones do not hide each other.
+
     Args:
         x: samples, shape (samples, 2).
         y: labels, shape (samples,): 1 or −1.
@@ -270,13 +272,14 @@ def draw_regions(
     low, high = np.quantile(x, 0.005, axis=0), np.quantile(x, 0.995, axis=0)
     across, up = np.meshgrid(np.linspace(low[0], high[0], 121), np.linspace(low[1], high[1], 121))
     points = np.stack([across.ravel(), up.ravel()], axis=1)
+    beside = x + np.random.default_rng(0).uniform(-0.2, 0.2, size=x.shape) * x.std(axis=0)
     figure, panels = plt.subplots(1, len(scores), figsize=(4.8 * len(scores), 4), sharey=True, layout="constrained")
     for axes, (title, score) in zip(np.atleast_1d(panels), scores.items(), strict=True):
         z = score(points).reshape(across.shape)
         axes.contourf(across, up, z, levels=[0, np.inf], colors=[COLOURS["sky"]], alpha=0.3, hatches=["//"])
         axes.contour(across, up, z, levels=[0], colors=[COLOURS["black"]], linewidths=1.5)
         for label, marker, colour in ((-1, "x", "vermilion"), (1, "o", "blue")):
-            axes.scatter(*x[y == label].T, marker=marker, s=9, lw=0.8, color=COLOURS[colour], alpha=0.5)
+            axes.scatter(*beside[y == label].T, marker=marker, s=9, lw=0.8, color=COLOURS[colour], alpha=0.5)
         axes.set(title=title, xlabel=labels[0], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     np.atleast_1d(panels)[0].set_ylabel(labels[1])
     return figure

@@ -77,9 +77,9 @@ print(f"loss {groped[0]:.3f}, after 40 tries {groped[40]:.3f}, after 400 {groped
 print(f"always saying fifty-fifty: {np.log(2):.3f}")
 
 # %% [markdown]
-# It gropes: one direction is steepest, and a random one of 65 is nearly at right angles to it; with more numbers it gets
-# worse. The **gradient** (梯度) names the steepest direction: 65 slopes, one a number. Six steps along it will do what 40 tries
-# did. How do you get it?
+# It gropes: one direction is steepest, and a random one of 65 is nearly at right angles to it, the more so the more numbers there
+# are. The **gradient** (梯度) names the steepest direction: 65 slopes, one a number. Six steps against it will do what 40 tries did.
+# How do you get it?
 #
 # ## By differences
 #
@@ -90,8 +90,7 @@ print(f"always saying fifty-fifty: {np.log(2):.3f}")
 # Subtract the two: f and f″ cancel, and divided by 2h there remains the **central difference** (中心差分)
 #
 # $$\frac{f(x+h) - f(x-h)}{2h} = f'(x) + \tfrac{h^2}{6} f'''(x) + \dots$$
-
-# %% [markdown]
+#
 # The h² term is the **truncation error** (截断误差). But f itself is stored with a relative error of up to
 # u = 2⁻⁵³ ≈ 1.1·10⁻¹⁶; divided by the step, that is a **round-off error** (舍入误差) of up to u|f|/h. One falls with h, the
 # other grows:
@@ -184,7 +183,7 @@ for name, found in ways.items():
 # ### Exercise 5.2 · Differentiate
 # ●●○ · 15 min · needs: nothing
 #
-# Numbers, names, sums and differences are done; four rules for five operations are yours (^ has a number as exponent).
+# Numbers, names, sums and differences are done; five rules are yours (^ has a number as exponent).
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -288,9 +287,7 @@ deck_e_a = [[-0.0313, -0.0386, -0.8571, 0.7265, 0.9405], [-0.0386, -0.0476, -1.0
 deck_e_a += [[-0.8571, -1.0572, -23.4711, 19.8953, 25.7557], [0.7265, 0.8961, 19.8953, -16.8643, -21.8319]]
 deck_e_a += [[0.9405, 1.1601, 25.7557, -21.8319, -28.2627]]
 deck_e_b, deck_e_c = np.array([0.6044, 0.7455, 16.5508, -14.0294, -18.1619]), -11.6710
-gap = np.abs(
-    np.outer(deck_e_b, deck_e_b) / deck_e_c - deck_e_a
-).max()  # with b.grad = g·x and c.grad = g: A.grad = g·xxᵀ
+gap = np.abs(np.outer(deck_e_b, deck_e_b) / deck_e_c - deck_e_a).max()  # if c.grad = g, b.grad = g·x, A.grad = g·xxᵀ
 print(f"deck E's own printed gradients agree with a single number g to {gap:.4f}")
 
 # %% [markdown]
@@ -308,7 +305,7 @@ print(f"deck E's own printed gradients agree with a single number g to {gap:.4f}
 # </details>
 # <details><summary>Hint 2: which identity</summary>
 #
-# ∂y/∂x = x(A + Aᵀ) + b, ∂y/∂A = xᵀx for a row x. Shared things collect from all rows.
+# x stands on both sides of A: the product rule gives two terms. For one row, ∂y/∂Aᵢⱼ = xᵢxⱼ; what is shared collects from all rows.
 #
 # </details>
 
@@ -576,11 +573,10 @@ def train_psalms(parameters: list, x: np.ndarray, y: np.ndarray, updates: int) -
     for _ in range(updates):
         margin = score(parameters, Tensor(x)) * y[:, None]
         loss = total(elementwise("log", elementwise("exp", margin * -1.0) + 1.0)) / float(len(x))
-        for parameter in parameters:
-            parameter.grad = np.zeros_like(parameter.data)
         backpropagate(loss)
         for parameter in parameters:
             parameter.data = parameter.data - parameter.grad
+            parameter.grad = np.zeros_like(parameter.data)  # empty for the next step
         losses.append(float(loss.data))
     return losses
 
@@ -744,8 +740,7 @@ for h in (6e-6, 1e-13):
 # 2. A names slowness as the drawback of differences. Accuracy is the other: the V.
 # 3. A blames the swell on symbolic differentiation; stored as a graph, the derivative of row 10 has 56 nodes instead of 19,455.
 # 4. A: TensorFlow as the static one: true of version 1.
-
-# %% [markdown]
+#
 # | here | A | B | D | E |
 # | --- | --- | --- | --- | --- |
 # | loss, a number | L(w) | J | L | L |

@@ -114,7 +114,7 @@ print(f"grad_w {grad_w.shape}, largest difference {np.abs(grad_w - by_difference
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
-# Three ingredients: what arrives, the slope, and where it is taken.
+# What arrives, the slope, and where it is taken.
 #
 # </details>
 # <details><summary>Hint 2: which identity</summary>
@@ -190,7 +190,7 @@ print(softmax_cross_entropy_backward(np.array([[1000.0, 0.0], [-1000.0, 1000.0]]
 #
 # $$\text{grad\_W}^k = (h^{k-1})^T\,\text{grad\_z}^k, \qquad \text{grad\_b}^k = \text{column sums of grad\_z}^k.$$
 #
-# A writes πᵏ, B δˡ, E δⱼ. Is it one and the same?
+# A writes πᵏ, B δˡ, E δⱼ. Are they one?
 #
 # | here, rows | A, rows, no bias | B, columns | E, single units |
 # | --- | --- | --- | --- |
@@ -201,7 +201,7 @@ print(softmax_cross_entropy_backward(np.array([[1000.0, 0.0], [-1000.0, 1000.0]]
 # | grad_Wᵏ | [hᵏ⁻¹]ᵀπᵏ | δˡ(aˡ⁻¹)ᵀ | −δ_j x_i (appendix) |
 # | W − η grad_W | w − α ∂J/∂w | wˡ − αδˡ(aˡ⁻¹)ᵀ | w + ηδ_j x_i (appendix), w − ηδu (example) |
 #
-# w_ji leads from i to j in E's appendix; w₁₃ of its example from 1 to 3.
+# E's w_ji leads from i to j, its w₁₃ from 1 to 3.
 
 # %%
 h, w_next, z = rng.normal(size=(6, 3)), rng.normal(size=(4, 2)), rng.normal(size=(6, 4))
@@ -290,7 +290,7 @@ plt.show()
 # ●●● · 20 min · needs: 6.1, 6.2
 #
 # The piece that trains the network of the real run. One loop is missing. The cell after the check also sends a signal through eight
-# layers: guess how much of it is left at the first, for the sigmoid (slope at most ¼).
+# layers: guess how much of it a sigmoid (slope at most ¼) leaves for the first.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -299,7 +299,7 @@ plt.show()
 # </details>
 # <details><summary>Hint 2: almost there</summary>
 #
-# All three lists run from their ends. Bend first, then affine. The line after the loop turns the pairs round.
+# All three lists run from their ends. Bend first, then affine.
 #
 # </details>
 
@@ -620,11 +620,11 @@ plt.show()
 # The 48 units that stood at 67 to 70 % by chance reach about 75 to 77 %, what took 300 random ones. The maps show how: no
 # stripes at birth, stripes after training. To be fair: the curve is ragged until the steps shrink; the three starts end two points
 # apart; two letters say no more than the table of pairs, 77.3 %; and one-hot inputs (chapter 3) gave one linear unit 76.7 % at once. Chapter
-# 7 is about the raggedness. (Training rounds differ between machines in the last bits, and with them the last digits here.)
+# 7 is about the raggedness. (Rounding differs between machines, and with it the last digits here.)
 #
 # ## Where it goes wrong
 #
-# Six wrong backward passes, trained for ten epochs on 4,000 pairs. Guess which of them a falling loss would **not** betray.
+# Five wrong backward passes beside a right one, trained for ten epochs on 4,000 pairs. Guess which a falling loss would **not** betray.
 
 
 # %% tags=["long-run"]
@@ -735,7 +735,7 @@ except ValueError:
 # | E | δ = −∂J/∂net, then +∂L/∂net | either, but one | the recursion |
 # | E | stop when ∇J < θ | ‖∇J‖ < θ | algorithms |
 #
-# B, D and E reached us as transcriptions, so a lost minus (B's second term, D's, E's exponent and its Δw₁₃) may be the transcriber's. A's was taken from the slides' own text.
+# B, D and E reached us as transcriptions, so a lost minus (B's second term, D's, E's exponent and its Δw₁₃) may be the transcriber's; A's text is the slides' own.
 #
 # Next: chapter 7 makes the steps better than plain descent. Keep `mlp_backward`: every network of the course is these few lines with other
 # layers between them.
