@@ -466,16 +466,6 @@ NO_VENV = (
 )
 
 
-#: Seconds to wait before pip is asked again after an odd answer of the package index.
-PAUSES = (5, 20)
-
-
-def is_glitch(text):
-    """Did pip find no fitting version although it could reach an index? For pinned versions that is odd, and often passes."""
-    odd = "ResolutionImpossible" in text or "No matching distribution found" in text
-    return odd and not NETWORK.search(text) and not os.environ.get("PIP_NO_INDEX")
-
-
 def explain(text, code, log):
     """Say in one sentence why pip or venv failed and what to do, from its log."""
     if re.search(r"No space left on device|\[Errno 28\]|Disk quota exceeded|\[WinError 112\]", text):
@@ -608,15 +598,8 @@ def install(place, key, extras):
             shutil.rmtree(place.path(TEMPORARY), ignore_errors=True)
             os.mkdir(place.path(TEMPORARY))
             environment["TMPDIR"] = place.path(TEMPORARY)
-        for pause in (*PAUSES, None):
-            watch = PipWatch(place, progress, os.path.getsize(place.path(LOG)))
-            code = run_logged(command, place, lock, watch, environment)
-            if not code or pause is None or not is_glitch(log_text(place)):
-                break
-            # An index page that comes back empty for a moment reads as "no such version": pinned versions do exist.
-            progress.show("the package index gave an odd answer, trying again")
-            time.sleep(pause)
-            open(place.path(LOG), "wb").close()
+        watch = PipWatch(place, progress, os.path.getsize(place.path(LOG)))
+        code = run_logged(command, place, lock, watch, environment)
         if code:
             raise Stop(explain(log_text(place), code, place.path(LOG)))
         watch()

@@ -276,7 +276,7 @@ def _named_factor(factors: list[float], pairs: list[Pair]) -> tuple[str, str, bo
         (lambda n: float(n), "{n}"),
         (lambda n: math.sqrt(n), "√{n}"),
     ):
-        for name in pairs[0].inputs:
+        for name in _common_inputs(pairs):
             for axis in range(pairs[0].inputs[name].ndim):
                 sizes = [p.inputs[name].shape[axis] if p.inputs[name].ndim > axis else 0 for p in pairs]
                 if min(sizes) < 1 or max(sizes) < 2:
@@ -297,10 +297,14 @@ def _named_factor(factors: list[float], pairs: list[Pair]) -> tuple[str, str, bo
     return None
 
 
+def _common_inputs(pairs: list[Pair]) -> list[str]:
+    return [name for name in pairs[0].inputs if all(name in p.inputs for p in pairs)]
+
+
 def _scalar_factor(factors: list[float], pairs: list[Pair]) -> tuple[str, bool] | None:
     """A number among the inputs that is missing as a factor (True) or comes once too often (False)."""
-    for name in pairs[0].inputs:
-        values = [float(p.inputs[name]) if name in p.inputs and p.inputs[name].shape == () else 0.0 for p in pairs]
+    for name in _common_inputs(pairs):
+        values = [float(p.inputs[name]) if p.inputs[name].shape == () else 0.0 for p in pairs]
         if any(v in (0.0, 1.0, -1.0) or not math.isfinite(v) for v in values):
             continue
         if all(math.isclose(f * v, 1.0, rel_tol=1e-6) for f, v in zip(factors, values, strict=True)):

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autograder.checking import verdict_of
+from autograder.diagnosis import Pair, explain
 from autograder.exercise import Exercise, case, exercise
-from autograder.verdict import Verdict
+from autograder.verdict import Verdict, agreement
 
 
 def make(reference: Callable[..., Any], cases: Callable[..., Any], **options: Any) -> Exercise:
@@ -252,3 +255,47 @@ def test_nothing_is_diagnosed_of_noise_and_it_says_what_it_knows() -> None:
         assert found.diagnosis == ""
         assert "`grad_x` is" in found.headline
         assert len(found.outputs) == 3
+
+
+@given(
+    shapes=st.lists(st.lists(st.integers(0, 4), max_size=3), min_size=1, max_size=3),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["same shape", "other shape", "nan", "integers", "bools"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_arrays_are_the_diagnosis_never_fails(shapes: list[list[int]], seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for number, shape in enumerate(shapes):
+        want = rng.normal(size=shape)
+        have = rng.normal(size=shape if kind != "other shape" else [*shape[::-1], 2])
+        if kind == "nan" and have.size:
+            have = np.where(rng.random(have.shape) < 0.5, np.nan, have)
+        if kind == "integers":
+            have = np.asarray(have * 3).astype(int)
+        if kind == "bools":
+            want, have = np.asarray(want > 0), np.asarray(have > 0)
+        inputs = {f"x{number}": rng.normal(size=3), "ids": rng.integers(0, 3, size=4), "lr": np.asarray(0.1)}
+        pairs.append(
+            Pair(np.asarray(want), np.asarray(have), inputs, {"term": np.asarray(want)} if number == 0 else {})
+        )
+
+    def agree(a: np.ndarray, b: np.ndarray) -> bool:
+        return a.shape == b.shape and bool(agreement(a, b).all())
+
+    found = explain(pairs, agree, "The result")
+    assert found is None or found.sentence
+
+
+def test_axes_in_another_order_are_named() -> None:
+    def heads(x: np.ndarray) -> np.ndarray:
+        """Move an axis."""
+        return np.exp(x.transpose(1, 0, 2))
+
+    def cases(rng):  # type: ignore[no-untyped-def]
+        yield case(x=rng.normal(size=(2, 3, 4)))
+        yield case(x=rng.normal(size=(5, 2, 3)))
+
+    found = diagnose(make(heads, cases), lambda x: np.exp(x))
+    assert found.diagnosis == "transpose"
+    assert "axes in another order" in found.headline

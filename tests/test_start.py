@@ -636,12 +636,3 @@ def test_ci_runs_the_command_of_the_readme():
     subprocess.run(["bash", "-n", script], check=True)
     assert script.read_text().rstrip().endswith("start.py test </dev/null")
     assert "python3 start.py test" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_an_odd_answer_of_the_index_is_asked_about_again(start, monkeypatch):
-    assert start.is_glitch(CONFLICT)
-    assert start.is_glitch("ERROR: No matching distribution found for six==1.17.0")
-    assert not start.is_glitch("Retrying (Retry(total=4))\nERROR: No matching distribution found for six==1.17.0")
-    assert not start.is_glitch("Successfully installed six-1.17.0")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    assert not start.is_glitch(CONFLICT)

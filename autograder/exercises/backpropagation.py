@@ -832,6 +832,21 @@ def skip_through_the_second_bend(grad_logits, x, w1, w2, w4):
 
 
 @residual_backward.mistake(
+    "The road back through layer 2 uses w2 as it stands. It is square, so nothing complains: write the shapes as (units, units of the "
+    "next layer) and see which way a gradient has to cross it."
+)
+def without_the_transpose_of_w2(grad_logits, x, w1, w2, w4):
+    s1 = x @ w1
+    h1 = np.maximum(s1, 0.0)
+    s2 = h1 @ w2
+    h3 = np.maximum(s2, 0.0) + h1
+    grad_h3 = grad_logits @ w4.T
+    grad_s2 = grad_h3 * (s2 > 0)
+    grad_s1 = (grad_s2 @ w2 + grad_h3) * (s1 > 0)
+    return grad_s1 @ w1.T, x.T @ grad_s1, h1.T @ grad_s2, h3.T @ grad_logits
+
+
+@residual_backward.mistake(
     "Whether the ReLU of layer 2 is awake was read off h3. But h3 = h2 + h1 is positive whenever h1 is. Which number did that "
     "ReLU itself look at?"
 )

@@ -443,6 +443,15 @@ def as_if_symmetric(grad_y, x, a, b, c):
 
 
 @quadratic_gradient.mistake(
+    "You walk the same road back twice: A is doubled where A and its transpose should be added. Write xᵀAx as a double sum and "
+    "differentiate by one entry of x: in which places of A does it stand?"
+)
+def without_the_transpose(grad_y, x, a, b, c):
+    weighted = grad_y[:, None] * x
+    return weighted @ (a + a) + grad_y[:, None] * b, x.T @ weighted, weighted.sum(axis=0), float(grad_y.sum())
+
+
+@quadratic_gradient.mistake(
     "∂loss/∂y is missing: these are the slopes of y, not of the loss. Each row's share has to be multiplied by that "
     "row's grad_y."
 )
