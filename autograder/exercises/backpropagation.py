@@ -832,8 +832,8 @@ def skip_through_the_second_bend(grad_logits, x, w1, w2, w4):
 
 
 @residual_backward.mistake(
-    "The road back through layer 2 uses w2 as it stands. It is square, so nothing complains: write the shapes as (units, units of the "
-    "next layer) and see which way a gradient has to cross it."
+    "The road back through layer 2 uses w2 as it stands. It is square, so nothing complains: write the shapes as (units, "
+    "units of the next layer) and see which way a gradient has to cross it."
 )
 def without_the_transpose_of_w2(grad_logits, x, w1, w2, w4):
     s1 = x @ w1
