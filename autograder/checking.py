@@ -9,8 +9,11 @@ from autograder import frozen, progress
 from autograder.exercise import Sheet
 from autograder.gradients import disagreement
 from autograder.render import as_html, as_text, one_line
-from autograder.sandbox.calling import Answer, call, materialise
+from autograder.sandbox.calling import Answer, call, call_in_time, materialise
 from autograder.verdict import Verdict, judge
+
+#: Seconds that one call of the student's function may take in a check.
+CALL_SECONDS = 10.0
 
 
 class CheckFailed(AssertionError):
@@ -62,7 +65,9 @@ def verdict_of(sheet: Sheet, function: Any, *, bank: bool = True) -> Verdict:
         return judge(sheet, [Answer("missing", reason=reason)])
     answers = []
     for question in sheet.questions:
-        answers.append(call(function, question.inputs, sheet.probe))
+        answers.append(call_in_time(function, question.inputs, sheet.probe, CALL_SECONDS))
+        if answers[-1].status == "timeout":
+            break
         raised = answers[-1].raised
         if raised is not None and raised.type_name == "NotImplementedError":
             break  # not written yet: one case says it all

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,50 +89,57 @@ def _same_answer(sheet: Sheet, question: Question, mistake: Answer, answer: Answ
 
 
 # ---- algebra -------------------------------------------------------------------------------------------------------------
-def explain(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
+def explain(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair] = ()) -> Diagnosis | None:
     """The simplest change that would make every differing array right.
 
     Args:
         pairs: what differs, one entry a case.
         agree: whether two arrays of one shape are equal within the exercise's tolerance.
         subject: how to call the output in a sentence, "`grad_w`" or "The result".
+        right: the same output in the cases where it is right. A cause must leave these right: a lost factor of 4 would have
+            spoilt them too, a lost division by the batch not where the batch is one row.
     """
     if not pairs:
         return None
-    for attempt in (
-        _unstable,
-        _shapes,
-        _factor,
-        _transposed,
-        _missing_term,
-        _masked,
-        _shifted,
-        _steps,
-        _overwritten,
-        _functions,
-    ):
+    plain = all(pair.want.dtype.kind != "b" for pair in pairs)
+    everywhere = all(not np.any(pair.want) for pair in right)
+    for attempt in (_unstable, _shapes):
         found = attempt(pairs, agree, subject)
         if found is not None:
             return found
-    return None
+    if not plain:
+        return None
+    found = _factor(pairs, agree, subject, right) or _transposed(pairs, agree, subject)
+    found = found or _missing_term(pairs, agree, subject, right) or _masked(pairs, agree, subject)
+    if found is None and everywhere:
+        found = _shifted(pairs, agree, subject) or _steps(pairs, agree, subject)
+    found = found or _overwritten(pairs, agree, subject)
+    return found or (_functions(pairs, agree, subject) if everywhere else None)
 
 
 def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
+    """Not finite for large inputs, and right in every row that is finite."""
+    largest = 0.0
     for pair in pairs:
-        if pair.have.dtype.kind != "f" or np.isfinite(pair.have).all() or not np.isfinite(pair.want).all():
-            continue
-        largest = max(
-            (float(np.max(np.abs(a), initial=0)) for a in pair.inputs.values() if a.dtype.kind in "fiu" and a.ndim),
-            default=0.0,
-        )
-        if largest >= 80 and pair.have.shape == pair.want.shape:
-            return Diagnosis(
-                "overflow",
-                f"{subject} is not finite: an exponential overflowed, and ∞/∞ or ∞ − ∞ is NaN.",
-                f"the largest input is {largest:.4g}; exp(710) is already too large for float64",
-                "Which number could you subtract from every exponent without changing the quotient?",
-            )
-    return None
+        want, have = pair.want, pair.have
+        if have.dtype.kind != "f" or want.shape != have.shape or not np.isfinite(want).all():
+            return None
+        finite = np.isfinite(have)
+        if finite.all():
+            return None
+        rows = finite.all(axis=-1, keepdims=True) if have.ndim > 1 else finite
+        if not agree(np.where(rows, want, 0.0), np.where(rows, have, 0.0)):
+            return None
+        sizes = (float(np.max(np.abs(a), initial=0)) for a in pair.inputs.values() if a.dtype.kind in "fiu")
+        largest = max(largest, *sizes, 0.0)
+    if largest < 80:
+        return None
+    return Diagnosis(
+        "overflow",
+        f"{subject} is not finite where inputs are large: an exponential overflowed, and ∞/∞ or ∞ − ∞ is NaN.",
+        f"the largest input is {largest:.4g}; exp(710) is already too large for float64",
+        "Which form of the formula keeps every exponent at or below 0?",
+    )
 
 
 def _shapes(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
@@ -149,6 +156,16 @@ def _shapes(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
             f"{subject} is {'exactly the transpose of the right answer' if equal else 'laid out the other way round'}.",
             f"shape {have.shape}, expected {want.shape}",
             "Write the shape under each factor of your product: which of them has to be turned, or which order gives these shapes?",
+        )
+    if have.size == want.size and all(
+        tuple(n for n in p.have.shape if n != 1) == tuple(n for n in p.want.shape if n != 1) for p in odd
+    ):
+        word = "too many" if have.ndim > want.ndim else "too few" if have.ndim < want.ndim else "in another place"
+        return Diagnosis(
+            "axis of length 1",
+            f"{subject} has an axis of length 1 {word}: shape {have.shape}, expected {want.shape}.",
+            "the other axes are as they should be",
+            "Which operation left this axis behind, or took it away?",
         )
     for axes in itertools.permutations(range(want.ndim)):
         if (
@@ -200,7 +217,11 @@ def _reduces(large: np.ndarray, small: np.ndarray, axis: int, reduce: Callable[.
     return False
 
 
-def _factor(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
+def _factor(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair]) -> Diagnosis | None:
+    # Any two single numbers have a ratio: it says something when several cases, or several entries, share it.
+    telling = any(pair.want.size > 1 for pair in pairs)
+    if not telling and len(pairs) < 2:
+        return None
     factors = []
     for pair in pairs:
         factor = _ratio(pair, agree)
@@ -208,16 +229,19 @@ def _factor(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
             return None
         factors.append(factor)
     first = factors[0]
-    if all(math.isclose(f, -1.0, rel_tol=1e-6) for f in factors):
+    everywhere = all(not np.any(pair.want) for pair in right)
+    if everywhere and all(math.isclose(f, -1.0, rel_tol=1e-6) for f in factors):
         return Diagnosis(
             "sign",
             f"{subject} has the wrong sign everywhere: it is exactly −1 times the right answer.",
             "your answer divided by the right one is −1 in every entry",
             "Follow the minus signs through your derivation: which one was lost, or came in twice?",
         )
-    named = _named_factor(factors, pairs)
+    named = _named_factor(factors, pairs, right)
     if named:
         return named_factor_diagnosis(subject, *named)
+    if not everywhere:
+        return None
     scalar = _scalar_factor(factors, pairs)
     if scalar:
         name, lacking = scalar
@@ -235,6 +259,8 @@ def _factor(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
             f"your answer divided by the right one is {first:.6g} in every entry",
             "Where could this number come from: a constant in the formula, a derivative of a square, a mean?",
         )
+    if not all(pair.want.size > 1 for pair in pairs):
+        return None
     return Diagnosis(
         "factor",
         f"{subject} is right up to a factor that differs from case to case: {', '.join(f'{f:.4g}' for f in factors[:4])}.",
@@ -270,7 +296,7 @@ def _ratio(pair: Pair, agree: Agree) -> float | None:
     return factor if agree(a, b / factor) else None
 
 
-def _named_factor(factors: list[float], pairs: list[Pair]) -> tuple[str, str, bool] | None:
+def _named_factor(factors: list[float], pairs: list[Pair], right: Sequence[Pair]) -> tuple[str, str, bool] | None:
     """A size in the inputs that explains the factor in every case: value, what it is, and whether the answer is too large."""
     for forms, words in (
         (lambda n: float(n), "{n}"),
@@ -285,6 +311,12 @@ def _named_factor(factors: list[float], pairs: list[Pair]) -> tuple[str, str, bo
                     fits = all(
                         math.isclose(f, forms(n) if large else 1 / forms(n), rel_tol=1e-6)
                         for f, n in zip(factors, sizes, strict=True)
+                    )
+                    # Where the answer is right, this size must be 1, or there is nothing to scale.
+                    fits = fits and all(
+                        not np.any(p.want)
+                        or (name in p.inputs and p.inputs[name].ndim > axis and p.inputs[name].shape[axis] == 1)
+                        for p in right
                     )
                     if fits:
                         n = sizes[0]
@@ -353,7 +385,7 @@ def _transposed(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | No
     return None
 
 
-def _missing_term(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
+def _missing_term(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair]) -> Diagnosis | None:
     if any(
         p.want.shape != p.have.shape or p.want.dtype.kind not in "fiu" or p.have.dtype.kind not in "fiu" for p in pairs
     ):
@@ -363,7 +395,11 @@ def _missing_term(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | 
     for group, say in (("terms", "{}"), ("inputs", "`{}`")):
         for name in getattr(pairs[0], group):
             for sign, verb in ((1.0, "lacks"), (-1.0, "contains once too often")):
-                if all(_is_difference(p, getattr(p, group).get(name), sign, agree) for p in pairs):
+                explains = all(_is_difference(p, getattr(p, group).get(name), sign, agree) for p in pairs)
+                # Where the answer is right the term must be 0, or it would be missing there too.
+                absent = all(not np.any(getattr(p, group).get(name, 1)) for p in right)
+                numbers = sum(p.want.size for p in pairs)
+                if explains and absent and numbers > 1:
                     return Diagnosis(
                         "missing term",
                         f"{subject} {verb} one term: {say.format(name)}.",
@@ -372,6 +408,8 @@ def _missing_term(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | 
                         else "yours minus the right answer is exactly this term",
                         "List the terms of the sum on paper, one a line, and tick off those that your code adds.",
                     )
+    if any(np.any(p.want) for p in right):
+        return None
     offsets = [(p.have.astype(float) - p.want.astype(float)).ravel() for p in pairs]
     first = float(offsets[0][0]) if offsets[0].size else 0.0
     if first and all(o.size > 1 and agree(np.full(o.shape, first), o) for o in offsets):
@@ -420,16 +458,18 @@ def _masked(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
                 f"{int(kept[0].sum())} entries differ, all next to or on the diagonal",
                 "May a position look at itself? Write down the mask for three positions.",
             )
+        masked = any(word in name for p in same for name in p.inputs for word in ("mask", "length", "pad", "causal"))
+        what = "a mask" if masked else "a condition that should switch them off"
         word = (
-            "has values where the right answer is exactly 0: a mask, a gate or a cut-off was forgotten"
+            f"has values where the right answer is exactly 0: {what} was forgotten"
             if zeros_in_want
-            else ("is exactly 0 where the right answer is not: a mask or a gate closes too much")
+            else "is exactly 0 where the right answer is not: something is switched off that should not be"
         )
         return Diagnosis(
             "mask",
             f"{subject} {word}.",
             f"{int(kept[0].sum())} of {kept[0].size} entries differ, and all others are right",
-            "What do these positions have in common: padding, the future, a negative sum?",
+            "What do these entries have in common that the others have not?",
         )
     return None
 
@@ -441,7 +481,7 @@ def _is_diagonal(where: np.ndarray) -> bool:
 
 
 def _shifted(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
-    if any(p.want.shape != p.have.shape or p.want.ndim == 0 for p in pairs):
+    if any(p.want.shape != p.have.shape or p.want.ndim == 0 for p in pairs) or not _varied(pairs):
         return None
     for axis in range(pairs[0].want.ndim):
         if any(p.want.ndim <= axis or p.want.shape[axis] < 3 for p in pairs):
@@ -466,6 +506,11 @@ def _shifted(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
     return None
 
 
+def _varied(pairs: list[Pair]) -> bool:
+    """Whether there are enough different numbers for an order to mean something; truth tables have none."""
+    return all(p.want.dtype.kind == "f" for p in pairs) and sum(len(np.unique(p.want)) for p in pairs) > 4
+
+
 def _cut(array: np.ndarray, axis: int, start: int, stop: int | None, by: int) -> np.ndarray:
     index: list[slice] = [slice(None)] * array.ndim
     late = start == 1
@@ -477,8 +522,10 @@ def _cut(array: np.ndarray, axis: int, start: int, stop: int | None, by: int) ->
 
 def _steps(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
     """Only the first or only the last step along an axis is right."""
-    if any(p.want.shape != p.have.shape or p.want.ndim == 0 for p in pairs):
+    if any(p.want.shape != p.have.shape or p.want.ndim == 0 for p in pairs) or not _varied(pairs):
         return None
+    if len(pairs) == 1 and pairs[0].want.size < 8:
+        return None  # one right entry among a few may be chance
     for axis in range(pairs[0].want.ndim):
         if any(p.want.ndim <= axis or p.want.shape[axis] < 3 for p in pairs):
             continue

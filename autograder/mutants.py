@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-import signal
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from autograder.exercise import Exercise, Sheet
 from autograder.mutation import EXPECTED, mutants_of
 from autograder.notebooks import all_exercises, exercises
 from autograder.paths import Chapter
-from autograder.sandbox.calling import Answer, call
+from autograder.sandbox.calling import Answer, call_in_time
 from autograder.verdict import Verdict, judge
 
 EQUIVALENTS = Path(__file__).parent / "exercises" / "equivalent_mutants.toml"
@@ -171,38 +170,7 @@ def _verdicts(sheets: list[Sheet], function: Any, bank: bool = True) -> list[Ver
 def _answers(sheet: Sheet, function: Any) -> list[Answer]:
     answers = []
     for question in sheet.questions:
-        try:
-            with _Alarm(CALL_SECONDS):
-                answers.append(call(function, question.inputs, sheet.probe))
-        except _Endless:
-            answers.append(Answer("timeout"))
-        raised = answers[-1].raised
-        if raised is not None and raised.type_name == "_Endless":
-            answers[-1] = Answer("timeout")
+        answers.append(call_in_time(function, question.inputs, sheet.probe, CALL_SECONDS))
         if answers[-1].status == "timeout":
             break
     return answers
-
-
-class _Endless(BaseException):
-    pass
-
-
-class _Alarm:
-    """Interrupt a call after some seconds, where the system has alarms."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def __enter__(self) -> None:
-        if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, _ring)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds)
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _ring(*_: object) -> None:
-    raise _Endless

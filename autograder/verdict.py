@@ -157,6 +157,7 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
         return want.shape == have.shape and bool(agreement(want, have, sheet.rtol, sheet.atol).all())
 
     pairs: dict[str, list[Pair]] = {}
+    right: dict[str, list[Pair]] = {}
     for question, answer in zip(sheet.questions, answers, strict=False):
         if answer.status != "returned" or question.expected.status != "returned":
             continue
@@ -165,11 +166,12 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
         inputs = as_arrays(question.inputs)
         for name, want in wants.items():
             have = haves.get(name)
-            if have is not None and not agree(_as_array(want), _as_array(have)):
+            if have is not None:
                 parts = {term: _as_array(arrays[name]) for term, arrays in terms.items() if name in arrays}
-                pairs.setdefault(name, []).append(Pair(_as_array(want), _as_array(have), inputs, parts))
+                pair = Pair(_as_array(want), _as_array(have), inputs, parts)
+                (right if agree(pair.want, pair.have) else pairs).setdefault(name, []).append(pair)
     for name, found in pairs.items():
-        diagnosis: Diagnosis | None = explain(found, agree, _subject(name, sheet))
+        diagnosis: Diagnosis | None = explain(found, agree, _subject(name, sheet), right.get(name, []))
         if diagnosis is not None:
             return diagnosis
     return None
@@ -241,7 +243,7 @@ def _grid(bad: np.ndarray, rows: int = 12, columns: int = 24) -> tuple[tuple[flo
 
 def examine(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
     """The first thing wrong with one answer, or None."""
-    trouble = _trouble(question, answer)
+    trouble = _trouble(sheet, question, answer)
     if trouble is not None:
         return trouble
     if question.expected.status == "raised":
@@ -259,7 +261,7 @@ def examine(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
 
 
 # ---- things that are wrong before any number is looked at ----------------------------------------------------------
-def _trouble(question: Question, answer: Answer) -> Finding | None:
+def _trouble(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
     if answer.status == "missing":
         return Finding("missing", answer.reason or "It is not defined; run (or restore) the cell that defines it.")
     if answer.status == "timeout":
@@ -279,6 +281,11 @@ def _trouble(question: Question, answer: Answer) -> Finding | None:
                 "Its cell still raises NotImplementedError. Replace that line by your code, run the cell, and check again.",
             )
         where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
+        if not where and sheet.probe:  # it came from the code around the student's, which could not use the answer
+            sentence = (
+                f"What your code returns here cannot be used ({raised.type_name}: {_shorten(raised.message, 120)})."
+            )
+            return Finding("type", f"{sentence} {wanted.type_name} should be raised instead." if wanted else sentence)
         message = f": {_shorten(raised.message, 200)}" if raised.message else ""
         if wanted is not None:
             return Finding(

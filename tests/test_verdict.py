@@ -222,3 +222,40 @@ def test_check_raises_one_line_and_knows_close_names() -> None:
         check("threshold_unit", lambda x, w, b: None)
     with pytest.raises(Exception, match="Did you mean 'threshold_unit'"):
         check("treshold_unit", lambda x, w, b: None)
+
+
+def test_an_endless_loop_is_interrupted_and_its_line_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    from autograder import checking
+
+    monkeypatch.setattr(checking, "CALL_SECONDS", 0.3)
+
+    def endless(x: np.ndarray, factor: float) -> np.ndarray:
+        while True:
+            factor += 1
+
+    found = verdict(endless)
+    assert found.kind == "timeout"
+    assert "still running after 0.3 s" in found.headline
+    assert "factor += 1" in found.headline or "while True" in found.headline
+
+
+def test_what_a_probe_cannot_use_is_not_blamed_on_a_line_of_the_student() -> None:
+    def pair(x: float) -> tuple[float, float]:
+        """Two numbers."""
+        return x, x
+
+    def cases(rng):  # type: ignore[no-untyped-def]
+        """Return two numbers."""
+        yield case(x=1.0)
+
+    cases.__name__ = "pair"
+    made = exercise(pair, points=1)(cases)
+
+    @made.probe
+    def total(student, x):  # type: ignore[no-untyped-def]
+        first, second = student(x)
+        return first + second
+
+    found = verdict_of(made.sheet("seed"), lambda x: None)
+    assert found.kind == "type"
+    assert "What your code returns here cannot be used (TypeError" in found.headline

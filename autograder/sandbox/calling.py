@@ -10,8 +10,10 @@ import copy
 import io
 import linecache
 import math
+import signal
 import site
 import sysconfig
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -141,6 +143,40 @@ def call(function: Any, inputs: dict[str, Any], probe: str | None = None, *, cat
     changed = tuple(name for name, value in inputs.items() if ask is None and not _same(value, given[name]))
     notes = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}"[:300] for w in caught))[:20]
     return Answer(answer.status, answer.value, answer.raised, changed, notes, printed.text())
+
+
+class _OutOfTime(BaseException):
+    """Raised inside a call that takes too long; no ``except Exception`` of the student's catches it."""
+
+
+def call_in_time(function: Any, inputs: dict[str, Any], probe: str | None, seconds: float) -> Answer:
+    """As :func:`call`, but interrupt it after some seconds, where the system has alarms and this is the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        return call(function, inputs, probe)
+
+    def ring(*_: object) -> None:
+        raise _OutOfTime
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        answer = call(function, inputs, probe)
+    except _OutOfTime:  # it rang between the student's code and ours
+        answer = Answer("timeout")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    rang = answer.raised is not None and answer.raised.type_name == _OutOfTime.__name__
+    if not rang and answer.status != "timeout":
+        return answer
+    line = (
+        f" It was at line {answer.raised.line_number}: {answer.raised.line}"
+        if rang and answer.raised and answer.raised.line_number
+        else ""
+    )
+    return Answer(
+        "timeout", reason=f"The call was still running after {seconds:g} s; look for a loop that never ends.{line}"
+    )
 
 
 def materialise(value: Any) -> Any:
