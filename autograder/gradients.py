@@ -168,13 +168,29 @@ def numerical_gradient(
                 estimates[path] = None
                 continue
 
-            def loss(at: np.ndarray, name: str = name, path: tuple[Any, ...] = path) -> float:
-                changed = _replaced(inputs[name], path, at)
-                return _loss(forward(**{**_copied(inputs), name: changed}), upstream)
-
-            estimates[path] = central_difference(loss, _float64(leaf))
+            estimates[path] = _estimate(_loss_by(forward, inputs, name, path, upstream), _float64(leaf))
         found[name] = _rebuilt(inputs[name], estimates)
     return found
+
+
+def _loss_by(
+    forward: Callable[..., Any], inputs: Mapping[str, Any], name: str, path: tuple[Any, ...], upstream: Any
+) -> Callable[[np.ndarray], Any]:
+    """The scalar ``Σ upstream·forward`` as a function of one array among the inputs."""
+
+    def loss(at: np.ndarray) -> Any:
+        return _loss(forward(**{**_copied(inputs), name: _replaced(inputs[name], path, at)}), upstream)
+
+    return loss
+
+
+def _estimate(loss: Callable[[np.ndarray], Any], x: np.ndarray) -> Estimate:
+    """By complex step where the function allows it, by central differences otherwise."""
+    exact = complex_step(loss, x)
+    if exact is None:
+        return central_difference(loss, x)
+    rounding = 64 * UNIT * (np.abs(exact) + float(np.max(np.abs(exact), initial=0.0)))
+    return Estimate(exact, rounding, np.zeros(x.shape, dtype=bool))
 
 
 def agrees(analytic: Any, estimate: Estimate, rtol: float = 1e-6) -> np.ndarray:
@@ -202,18 +218,24 @@ def disagreement(
     """
     known = inspect.signature(forward).parameters
     arguments = {name: value for name, value in inputs.items() if name in known}
-    estimates = numerical_gradient(forward, arguments, wrt, inputs[upstream] if upstream else None)
+    weights = inputs[upstream] if upstream else None
     for name, analytic in zip(wrt, gradients, strict=True):
         have = _leaves(analytic)
-        for path, estimate in _leaves(estimates[name]).items():
-            where = name + "".join(f"[{key!r}]" for key in path)
-            if estimate is None:
+        for path, leaf in _leaves(arguments[name]).items():
+            if not _is_float(leaf):
                 continue
+            where = name + "".join(f"[{key!r}]" for key in path)
             if path not in have:
                 return f"gradient of {where} is missing"
-            mine = _float64(have[path])
-            if mine.shape != estimate.value.shape:
-                return f"gradient of {where} has shape {mine.shape}, its input {estimate.value.shape}"
+            mine, x = _float64(have[path]), _float64(leaf)
+            if mine.shape != x.shape:
+                return f"gradient of {where} has shape {mine.shape}, its input {x.shape}"
+            loss = _loss_by(forward, arguments, name, path, weights)
+            if x.size > LARGE:
+                if not directions_agree(loss, x, mine, np.random.default_rng(0)):
+                    return f"gradient of {where} disagrees with numerical differentiation along a random direction"
+                continue
+            estimate = _estimate(loss, x)
             right = agrees(mine, estimate)
             if not right.all():
                 at = tuple(int(i) for i in np.argwhere(~right)[0])
@@ -303,21 +325,22 @@ def tolerance(dtype: str, terms: int, condition: float = 1.0) -> float:
 
 
 # ---- structures ------------------------------------------------------------------------------------------------------
-def _loss(output: Any, upstream: Any) -> float:
+def _loss(output: Any, upstream: Any) -> Any:
+    """``Σ upstream·output``: a float, or a complex number while a complex step is taken."""
     outputs, weights = _leaves(output), _leaves(upstream) if upstream is not None else None
     if weights is None:
-        values = [_float64(leaf) for leaf in outputs.values()]
+        values = [_wide(leaf) for leaf in outputs.values()]
         if len(values) != 1 or values[0].size != 1:
             raise ValueError("the forward does not return one scalar, and there is no upstream gradient")
-        return float(values[0].reshape(()))
+        return values[0].reshape(()).item()
     if len(outputs) != len(weights):
         raise ValueError(f"the forward returns {len(outputs)} arrays, the upstream gradient has {len(weights)}")
-    total = 0.0
+    total: Any = 0.0
     for value, weight in zip(outputs.values(), weights.values(), strict=True):
-        have, want = _float64(value), _float64(weight)
+        have, want = _wide(value), _float64(weight)
         if have.shape != want.shape:
             raise ValueError(f"the output has shape {have.shape}, the upstream gradient {want.shape}")
-        total += float(np.sum(have * want))
+        total += np.sum(have * want).item()
     return total
 
 
@@ -368,7 +391,7 @@ def _copy(value: Any) -> Any:
 
 def _like(value: Any, array: np.ndarray) -> Any:
     if isinstance(value, (float, np.floating)):
-        return float(array)
+        return array.item()
     return array if isinstance(value, (np.ndarray, Tensor)) else _to_torch(array)
 
 
@@ -391,6 +414,19 @@ def _float64(value: Any) -> np.ndarray:
         else value
     )
     return np.asarray(plain, dtype=np.float64)
+
+
+def _wide(value: Any) -> np.ndarray:
+    """As float64, or complex128 while a complex step is taken."""
+    plain = (
+        value.array
+        if isinstance(value, Tensor)
+        else value.detach().cpu().numpy()
+        if hasattr(value, "detach")
+        else value
+    )
+    array = np.asarray(plain)
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _to_torch(value: Any) -> Any:

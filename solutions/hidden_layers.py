@@ -214,9 +214,9 @@ def step_approximator(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Build, without training, a one-hidden-layer network of steep sigmoids that draws stairs through given points.
 
-    The network is y = sigmoid(t @ w1 + b1) @ w2 + b2. It jumps at each midpoint between neighbours x[j], x[j+1], and
-    is within `tolerance` of the nearest point's y at every t that keeps at least a quarter of that gap's width away
-    from the jumps.
+    The network is y = sigmoid(t @ w1 + b1) @ w2 + b2. Jump j is at the midpoint of gap j, between the neighbours x[j]
+    and x[j+1]. The network is within `tolerance` of the nearest point's y at every t that is at least a quarter of
+    gap j away from jump j, for every j.
 
     Args:
         x: (points,) float64, at least two, strictly ascending.

@@ -80,7 +80,7 @@ def fold_bias(x: np.ndarray, w: np.ndarray, b: float) -> tuple[np.ndarray, np.nd
 
 
 def perceptron_update(x: np.ndarray, y: int, w: np.ndarray, b: float) -> tuple[np.ndarray, float]:
-    """Show the unit one sample and mend its weights if it decided wrongly.
+    """Show the unit one sample and correct its weights if it decided wrongly.
 
     With ŷ = 1 where x·w + b > 0 and 0 elsewhere, w grows by (y − ŷ)x and b by (y − ŷ).
 
@@ -174,7 +174,7 @@ def train_perceptron(
         w: trained weights, shape (features,), float.
         b: trained bias.
         mistakes: number of mistakes in each epoch that was run, shape (epochs,), int; the last
-            is 0 if and only if training stopped because nothing was left to mend.
+            is 0 if and only if training stopped because nothing was left to correct.
 
     Source:
         Rosenblatt 1958.

@@ -214,3 +214,34 @@ GRADIENTS = {name: made for name, made in all_exercises().items() if made.gradie
 @pytest.mark.parametrize("seed", ["first", "second", "third"])
 def test_every_reference_agrees_with_numerical_gradients(name: str, seed: str) -> None:
     GRADIENTS[name].verify(seed)
+
+
+def test_the_most_accurate_method_is_chosen_for_each_function() -> None:
+    x = RNG.normal(size=(3, 4))
+    analytic = numerical_gradient(lambda x: np.exp(x) * np.sin(x), {"x": x}, ("x",), np.ones((3, 4)))["x"]
+    np.testing.assert_allclose(analytic.value, np.exp(x) * (np.sin(x) + np.cos(x)), rtol=1e-14)
+    assert analytic.error.max() < 1e-12  # a complex step
+    bent = numerical_gradient(lambda x: np.abs(x) * x, {"x": x}, ("x",), np.ones((3, 4)))["x"]
+    np.testing.assert_allclose(bent.value, 2 * np.abs(x), rtol=1e-7)
+    assert bent.error.max() > 1e-13  # differences
+
+
+def test_a_large_parameter_is_tested_along_random_directions() -> None:
+    from autograder.gradients import LARGE, disagreement
+
+    w = RNG.normal(size=(50, 40))
+    assert w.size > LARGE
+    x, grad_y = RNG.normal(size=(6, 50)), RNG.normal(size=(6, 40))
+    calls = 0
+
+    def forward(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return np.tanh(x @ w)
+
+    grad_z = grad_y * (1 - np.tanh(x @ w) ** 2)
+    given = {"x": x, "w": w, "grad_y": grad_y}
+    assert disagreement(forward, given, ("w",), "grad_y", (x.T @ grad_z,)) == ""
+    assert calls < 100
+    wrong = disagreement(forward, given, ("w",), "grad_y", (x.T @ grad_z * 1.001,))
+    assert "along a random direction" in wrong

@@ -114,6 +114,19 @@ def test_tanh_form_of_gelu_is_off_by_less_than_half_a_thousandth() -> None:
     assert 4e-4 < np.abs(other - ref.activation("gelu", z)).max() < 5e-4
 
 
+def test_which_slopes_are_left_when_z_is_large() -> None:
+    left, right = ({n: abs(ref.activation_derivative(n, np.array([z]))[0]) for n in TORCH} for z in (-30.0, 30.0))
+    both = {name for name in TORCH if min(left[name], right[name]) > 1e-3}
+    assert both == {"identity", "leaky_relu"}
+    one = {name for name in TORCH if abs(right[name] - 1) < 1e-6} - both
+    assert one == {"relu", "elu", "softplus", "swish", "gelu"}
+    assert max(left[name] for name in one) < 1e-9
+    assert all(max(left[n], right[n]) < 1e-9 for n in set(TORCH) - both - one)
+    z = np.linspace(-6, 6, 1201)
+    density = (ref.normal_cdf(z + 1e-5) - ref.normal_cdf(z - 1e-5)) / 2e-5
+    assert np.allclose(density, np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), atol=1e-9)  # φ is the slope of Φ
+
+
 # ---- layers ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("widths", [[3, 4], [2, 5, 3], [3, 3, 3], [4, 1, 6, 2, 3]])
 def test_collapsed_stack_is_the_stack(widths: list[int]) -> None:
@@ -241,6 +254,7 @@ def printed() -> str:
         "[[0.6315 0.3885]\n [0.5543 0.4075]\n [0.5916 0.3074]]",
         "[0.  0.5 1. ]",
         "with w = 100, 10 % to 90 % takes 0.0439; the two steps are only 0.02 apart",
+        "steepness: [24. 12.]  jumps: [ 3. -1.]\n[2.    2.    2.007 4.993 5.    4.998 4.002 4.    4.   ]",
         "12,593 different words; the 100 most frequent cover 63.1 % of 791,451",
         "always 'consonant' 63.0% · table of all 676 pairs 77.3%",
         "one linear unit, but 26 inputs a letter: 76.7% right on new text",

@@ -170,12 +170,15 @@ def test_concert():
     assert evening @ equal == 1.0
     assert evening @ miser == 0.5
     assert degrees @ miser == pytest.approx(1.35, abs=1e-12)
+    np.testing.assert_array_equal([10 / 20, 150 / 300], 0.5)  # the old borders
     far = np.array([10 / 1000, 150 / 3000, 1.0])
     assert far @ np.array([0, 0, 10.0]) == pytest.approx(10)
     assert far @ miser == pytest.approx(0.605)
     evenings = np.array(list(np.ndindex(2, 2, 2)), dtype=float)
     for weights in (equal, miser):  # deck A's ≥ 1 and our > 0 with b = −0.75 agree on all eight evenings
         np.testing.assert_array_equal(evenings @ weights >= 1, threshold_unit(evenings, weights, -0.75) == 1)
+    below = [max(s for s in evenings @ weights if s < 1) for weights in (equal, miser)]
+    assert below == [0, 0.5]  # the largest scores below 1
     z = np.linspace(-1, 1, 21)
     np.testing.assert_array_equal(z >= 0, ~(-z > 0))
 
@@ -355,10 +358,17 @@ def test_baselines(testaments):
 def test_real_run(testaments):
     _, x, y, x_test, y_test, _, _, words = testaments
     w, b, path, first = np.zeros(x.shape[1]), 0.0, [], 0
-    for _ in range(5):
+    shares = {}
+    for epoch in range(1, 21):
         w, b, mistakes = train_perceptron(x, y, w, b, 1)
         first = first or int(mistakes[0])
         path.append(np.append(w, b))
+        mean = np.mean(path, axis=0)
+        units = ((w, b), (mean[:-1], mean[-1]))
+        shares[epoch] = [round(float(np.mean(threshold_unit(x_test, *unit) == y_test)), 3) for unit in units]
+    assert shares[18] == [0.860, 0.873]
+    assert shares[20] == [0.881, 0.874]
+    path = path[:5]
     mean = np.mean(path, axis=0)
     averaged = np.mean(threshold_unit(x_test, mean[:-1], mean[-1]) == y_test)
     assert first == 2346  # whole numbers all the way: the run is exact
@@ -374,3 +384,13 @@ def test_rows_in_the_order_of_the_book(testaments):
     assert mistakes.tolist() == [1]
     assert threshold_unit(x_test, w, b).mean() > 0.99
     assert np.mean(threshold_unit(x_test, w, b) == y_test) < 0.26
+    assert y[order][-3120:].all()  # the sorted rows end with all of the New Testament
+    assert y.sum() == 3120
+    w, b, mistakes = train_perceptron(x[order], y[order], np.zeros(x.shape[1]), 0.0, 5)
+    assert mistakes.tolist() == [1, 8, 19, 24, 29]
+    assert threshold_unit(x_test, w, b).mean() > 0.99
+
+
+def test_a_bias_alone_can_separate():
+    assert mistake_bound(CORNERS, np.zeros(4, dtype=int), np.zeros(2), -1.5) == pytest.approx(3)  # R² = 3, γ = 1
+    assert geometric_margin(CORNERS, np.array([0, 1, 0, 1]), np.array([0.0, 4.0]), -1.0) == pytest.approx(0.25)

@@ -74,6 +74,18 @@ def multiplies_both_biases(layers):
     return w, b
 
 
+@collapse_layers.mistake(
+    "The bias meets the merged weights: w was overwritten before b was computed, so b passes through all layers so far "
+    "instead of the next one alone. Which w does the earlier bias still have to pass?"
+)
+def bias_after_w_is_overwritten(layers):
+    w, b = layers[0]
+    for w_next, b_next in layers[1:]:
+        w = w @ w_next
+        b = b @ w + b_next
+    return w, b
+
+
 @collapse_layers.variant
 def from_the_last_layer(layers):
     w, b = layers[-1]
@@ -650,7 +662,7 @@ def relu_slope_one_at_the_corner(name, z):
 
 @activation_derivative.mistake(
     "swish: z times sigmoid is a product, and a product's derivative has two terms; one is missing. Compare with "
-    "(f(z + h) − f(z − h)) / 2h at z = 1."
+    "(f(z + ε) − f(z − ε)) / 2ε at z = 1."
 )
 def swish_loses_a_term(name, z):
     sigma = 0.5 * (1 + np.tanh(z / 2))
@@ -694,6 +706,32 @@ def elu_slope_computes_both_branches(name, z):
         "softplus": lambda: sigma,
         "swish": lambda: sigma + z * sigma * (1 - sigma),
         "gelu": lambda: phi(z) + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    }
+    if name not in rules:
+        raise ValueError(f"no activation is called {name!r}")
+    return rules[name]()
+
+
+@activation_derivative.mistake(
+    "gelu: z·Φ(z) is a product, and a product's derivative has two terms; the one with the density φ is missing. What is "
+    "the slope of Φ, and what is it multiplied by?"
+)
+def gelu_loses_a_term(name, z):
+    sigma = 0.5 * (1 + np.tanh(z / 2))
+    phi = np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), otypes=[float])
+    rules = {
+        "step": lambda: np.zeros_like(z),
+        "identity": lambda: np.ones_like(z),
+        "gaussian": lambda: -2 * z * np.exp(-(z**2)),
+        "sigmoid": lambda: sigma * (1 - sigma),
+        "tanh": lambda: 1 - np.tanh(z) ** 2,
+        "hard_tanh": lambda: (np.abs(z) < 1).astype(float),
+        "relu": lambda: (z > 0).astype(float),
+        "leaky_relu": lambda: np.where(z > 0, 1.0, 0.01),
+        "elu": lambda: np.exp(np.minimum(z, 0.0)),
+        "softplus": lambda: sigma,
+        "swish": lambda: sigma + z * sigma * (1 - sigma),
+        "gelu": lambda: phi(z),
     }
     if name not in rules:
         raise ValueError(f"no activation is called {name!r}")
@@ -923,6 +961,25 @@ def bends_before_the_weights(x, layers, activations):
     return outputs
 
 
+@feed_forward.mistake(
+    "Every layer reads the input x. Only the first one should: the others read what the layer before them says. Where "
+    "have you just put that?"
+)
+def every_layer_reads_x(x, layers, activations):
+    if len(layers) != len(activations):
+        raise ValueError(f"{len(layers)} layers need {len(layers)} activations, not {len(activations)}")
+    rules = {
+        "identity": lambda z: z,
+        "relu": lambda z: np.maximum(z, 0.0),
+        "tanh": np.tanh,
+        "sigmoid": lambda z: 0.5 * (1 + np.tanh(z / 2)),
+    }
+    outputs = [x]
+    for (w, b), name in zip(layers, activations, strict=True):
+        outputs.append(rules[name](x @ w + b))
+    return outputs
+
+
 @feed_forward.variant
 def by_index(x, layers, activations):
     if len(layers) != len(activations):
@@ -1001,6 +1058,13 @@ def step_approximator(rng: np.random.Generator) -> Iterator[Case]:
         y=np.array([3.0, -1.0, -1.0, 4.0]),
         tolerance=0.005,
     ).hold(tolerance=0.005)
+    level, x = np.full(3, 2.0), np.array([0.0, 1.0, 3.0])
+    yield case("all heights equal", x=x, y=level, tolerance=0.1).hold(tolerance=0.1)
+    yield case("a tolerance above all jumps together", x=x, y=np.array([1.0, 2.0, 4.0]), tolerance=8.0).hold(
+        tolerance=8.0
+    )
+    x, mountain = np.arange(7.0), np.array([0.0, 1.0, 2.0, 3.0, 2.0, 1.0, 0.0])
+    yield case("small jumps that add up", x=x, y=mountain, tolerance=0.75).hold(tolerance=0.75)
 
 
 @step_approximator.probe
@@ -1055,13 +1119,24 @@ def bias_without_the_steepness(x, y, tolerance):
 
 
 @step_approximator.mistake(
-    "The steps stand at the given points, where the curve should be flat. Half-way between two neighbours is "
-    "where the network may jump."
+    "Right wherever there is a jump. But what if all y are equal? Then Σ|J| is 0, its logarithm −∞, and infinite weights "
+    "give NaN. Which number inside the logarithm would keep the promise and never fall below 1?"
 )
-def steps_at_the_points(x, y, tolerance):
-    gap, jump = np.diff(x), np.diff(y)
-    k = 200 / gap
-    return k[None, :], -k * x[1:], jump[:, None], y[:1].copy()
+def logarithm_of_nothing(x, y, tolerance):
+    gap, middle, jump = np.diff(x), (x[1:] + x[:-1]) / 2, np.diff(y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        k = np.log(np.abs(jump).sum() / tolerance) * 4 / gap
+        return k[None, :], -k * middle, jump[:, None], y[:1].copy()
+
+
+@step_approximator.mistake(
+    "Each step alone is steep enough, but the misses of all steps add up: with many jumps the sum exceeds the tolerance. "
+    "Which number has to stand in place of the largest jump?"
+)
+def largest_jump_alone(x, y, tolerance):
+    gap, middle, jump = np.diff(x), (x[1:] + x[:-1]) / 2, np.diff(y)
+    k = np.log(np.maximum(np.abs(jump).max() / tolerance, 1.01)) * 4 / gap
+    return k[None, :], -k * middle, jump[:, None], y[:1].copy()
 
 
 @step_approximator.mistake(
@@ -1118,7 +1193,7 @@ why_a_bend_between_layers = explanation(
 
     1. Write the output of **two** such layers as one layer, with the shape of every factor, and say why five fare
        no better.
-    2. Why can no choice of their weights compute XOR?
+    2. Why can no choice of their weights compute XOR (fires where the output is above a threshold)?
     3. Say in two or three sentences what the ReLUs of the 2-2-1 network do to the four points that makes a line enough
        afterwards.
     """,
@@ -1129,7 +1204,7 @@ why_a_bend_between_layers = explanation(
         ),
         (
             1,
-            "the collapsed network is one affine unit f, so f(0,0) + f(1,1) = f(0,1) + f(1,0); XOR wants the terms of "
+            "the collapsed network is one affine unit g, so g(0,0) + g(1,1) = g(0,1) + g(1,0); XOR wants the terms of "
             "one side above the threshold and those of the other not: a contradiction (or an equivalent argument)",
         ),
         (
@@ -1142,7 +1217,7 @@ why_a_bend_between_layers = explanation(
     1. With x (batch, n), W₁ (n, m), b₁ (m,), W₂ (m, k), b₂ (k,):
        (xW₁ + b₁)W₂ + b₂ = x(W₁W₂) + (b₁W₂ + b₂), where W₁W₂ is (n, k) and b₁W₂ + b₂ is (k,). That is one layer.
        It merges with the third layer in the same way, and so on: any number of affine layers is one affine layer.
-    2. For one affine unit f, f(0,0) + f(1,1) = f(0,1) + f(1,0), since both sides are w₁ + w₂ + 2b. XOR wants both
+    2. For one affine unit g, g(0,0) + g(1,1) = g(0,1) + g(1,0), since both sides are w₁ + w₂ + 2b. XOR wants both
        terms on the right above the threshold and both on the left not above it. Then the right sum is the
        greater one: a contradiction.
     3. Both hidden units look at the sum of the inputs. (0,1) and (1,0) have the same sum and fall on one point; the

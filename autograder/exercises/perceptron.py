@@ -30,7 +30,9 @@ def _separable(rng: np.random.Generator, samples: int, w: np.ndarray, b: float) 
 def threshold_unit(rng: np.random.Generator) -> Iterator[Case]:
     """Decide 0 or 1 for every row of x."""
     yield case("deck D's AND: two corners lie on the line", x=_CORNERS, w=np.array([1.0, 1.0]), b=-1.0)
-    yield case("the concert, far away and dear", x=np.array([[0.5, 0.3, 1.0]]), w=np.array([0.5, 2.0, 0.5]), b=-1.0)
+    yield case(
+        "the concert, far away and expensive", x=np.array([[0.5, 0.3, 1.0]]), w=np.array([0.5, 2.0, 0.5]), b=-1.0
+    )
     for samples, features in [(5, 3), (8, 2), (6, 5)]:
         x, w = _grid(rng, samples, features), _grid(rng, features)
         w[0] = 0.5
@@ -43,6 +45,9 @@ def threshold_unit(rng: np.random.Generator) -> Iterator[Case]:
         x[2, 0] -= 0.5
         yield case(x=x, w=w, b=b)
     yield case("whole numbers", x=rng.integers(0, 2, size=(4, 3)), w=np.array([2.0, -3.0, 1.0]), b=0.0)
+    tiny = 2.0**-30  # exact in every sum below
+    near = np.array([[1.0, tiny], [1.0, 0.0], [1.0, -tiny], [1.0 + tiny, 0.0], [1.0 - tiny, 0.0]])
+    yield case("a billionth above and below the line", x=near, w=np.array([1.0, 1.0]), b=-1.0)
 
 
 @threshold_unit.mistake(
@@ -76,6 +81,14 @@ def one_decision_for_all(x, w, b):
 )
 def no_bias(x, w, b):
     return (x @ w > 0).astype(int)
+
+
+@threshold_unit.mistake(
+    "A score that is barely above 0 counts as 0 here: you leave room around the line, or round. Which values of z make "
+    "the unit fire, according to the docstring?"
+)
+def room_around_the_line(x, w, b):
+    return (x @ w + b > 1e-6).astype(int)
 
 
 @threshold_unit.variant
@@ -122,10 +135,27 @@ def truth_table(student, name):
 )
 def corners_on_the_line(name):
     gates = {
-        "and": ([1.0, 1.0], -1.0),
+        "and": ([1.0, 1.0], -1.5),
         "or": ([1.0, 1.0], 0.0),
         "nand": ([-1.0, -1.0], 2.0),
         "two of three": ([1.0, 1.0, 1.0], -1.0),
+    }
+    if name not in gates:
+        raise ValueError(name)
+    w, b = gates[name]
+    return np.array(w), b
+
+
+@logic_gate.mistake(
+    "OR: with these weights, deck D's own, z is exactly 0 at (0, 0), so the corner lies on the line and the unit would "
+    "fire there at z ≥ 0. Where, between the scores of 0 and of 1, is there room for the line?"
+)
+def or_on_the_line(name):
+    gates = {
+        "and": ([1.0, 1.0], -1.5),
+        "or": ([1.0, 1.0], 0.0),
+        "nand": ([-1.0, -1.0], 1.5),
+        "two of three": ([1.0, 1.0, 1.0], -1.5),
     }
     if name not in gates:
         raise ValueError(name)
@@ -168,18 +198,18 @@ def nand_with_the_bias_of_and(name):
 
 
 @logic_gate.mistake(
-    "'two of three' fires for two ones and for three; your gate waits for all three. List the sums with 0, 1, 2 "
-    "and 3 ones."
+    "For 'xor' you return None. That no unit computes it is right, but whoever asked has to hear of it: what does the "
+    "docstring say under Raises?"
 )
-def all_three(name):
+def nothing_for_xor(name):
     gates = {
         "and": ([1.0, 1.0], -1.5),
         "or": ([1.0, 1.0], -0.5),
         "nand": ([-1.0, -1.0], 1.5),
-        "two of three": ([1.0, 1.0, 1.0], -2.5),
+        "two of three": ([1.0, 1.0, 1.0], -1.5),
     }
     if name not in gates:
-        raise ValueError(name)
+        return None
     w, b = gates[name]
     return np.array(w), b
 
@@ -256,6 +286,14 @@ def clamped_first_bias_last(x, w, b):
 
 
 @fold_bias.mistake(
+    "The ones stand in front, with b as the first weight, as deck D draws them. The product is the same, but here both "
+    "come last: compare with the docstring."
+)
+def both_in_front(x, w, b):
+    return np.hstack([np.ones((len(x), 1)), x]), np.append(b, w)
+
+
+@fold_bias.mistake(
     "The product comes out right, but you clamped the input at b and gave it weight 1. Only weights are learned: "
     "which of the two has to be able to move?"
 )
@@ -299,7 +337,7 @@ def fold_row_by_row(x, w, b):
 # ---- 2.4 -------------------------------------------------------------------------------------------------------------
 @exercise(ref.perceptron_update, points=2, returns=("new_w", "new_b"))
 def perceptron_update(rng: np.random.Generator) -> Iterator[Case]:
-    """Mend the weights after one sample, and only after a wrong decision."""
+    """Correct the weights after one sample, and only after a wrong decision."""
     x, w = np.array([1.0, 2.0]), np.array([0.5, -1.0])
     yield case("silent, should fire", x=x, y=1, w=w, b=0.25)
     yield case("fires, should be silent", x=x, y=0, w=w, b=2.0)
@@ -402,6 +440,8 @@ def geometric_margin(rng: np.random.Generator) -> Iterator[Case]:
         w, b = _grid(rng, features) + 0.125, float(_grid(rng, 1)[0]) / 4 + 0.5
         x, y = _separable(rng, samples, w, b)
         yield case(x=x, y=y, w=w, b=b)
+    yield case("a line along an axis", x=_CORNERS, y=np.array([0, 1, 0, 1]), w=np.array([0.0, 4.0]), b=-1.0)
+    yield case("weights whose sum is 0", x=_CORNERS, y=np.array([0, 0, 1, 0]), w=np.array([2.0, -2.0]), b=-1.5)
     yield case("no line", x=_CORNERS, y=np.array([0, 0, 0, 1]), w=np.zeros(2), b=-1.0)
 
 
@@ -452,6 +492,16 @@ def mean_distance(x, y, w, b):
     return float(np.mean((2 * y - 1) * (x @ w + b)) / np.linalg.norm(w))
 
 
+@geometric_margin.mistake(
+    "The bias is missing in the score, so the distance is measured to a line through the origin. What moves the line "
+    "away from there?"
+)
+def bias_forgotten(x, y, w, b):
+    if np.linalg.norm(w) == 0:
+        raise ValueError("no line")
+    return float(np.min((2 * y - 1) * (x @ w)) / np.linalg.norm(w))
+
+
 @geometric_margin.variant
 def margin_of_unit_normal(x, y, w, b):
     length = math.sqrt(float(w @ w))
@@ -494,6 +544,7 @@ def mistake_bound(rng: np.random.Generator) -> Iterator[Case]:
         w, b = _grid(rng, features) + 0.125, float(_grid(rng, 1)[0]) / 4 + 0.5
         x, y = _separable(rng, samples, w, b)
         yield case(x=x, y=y, w=w, b=b)
+    yield case("silent everywhere: the bias alone decides", x=_CORNERS, y=np.zeros(4, int), w=np.zeros(2), b=-1.5)
     yield case("deck D's AND: margin 0", x=_CORNERS, y=np.array([0, 0, 0, 1]), w=np.array([1.0, 1.0]), b=-1.0)
     yield case("XOR", x=_CORNERS, y=np.array([0, 1, 1, 0]), w=np.array([1.0, 1.0]), b=-0.5)
 
@@ -514,6 +565,8 @@ def radius_not_folded(x, y, w, b):
     "its share in the length."
 )
 def margin_not_folded(x, y, w, b):
+    if not np.any(w):
+        raise ValueError("no line")
     gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2))
     if gamma <= 0:
         raise ValueError("no margin")
@@ -521,7 +574,7 @@ def margin_not_folded(x, y, w, b):
 
 
 @mistake_bound.mistake(
-    "The bound is the square of R/γ: one factor comes from ‖v‖ ≥ kγ, where k is not under a root. Go through step "
+    "The bound is the square of R/γ: one factor comes from ‖w̃‖ ≥ kγ, where k is not under a root. Go through step "
     "3 again."
 )
 def not_squared(x, y, w, b):
@@ -539,6 +592,32 @@ def no_margin_no_matter(x, y, w, b):
     gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2) + b**2)
     with np.errstate(divide="ignore"):
         return float((np.max(np.sum(x**2, axis=1)) + 1) / gamma**2)
+
+
+@mistake_bound.mistake(
+    "Nothing is folded: R and γ are both measured in the plane of the samples. The proof needs both where the bias is one "
+    "of the weights and every sample ends in a 1."
+)
+def nothing_folded(x, y, w, b):
+    if not np.any(w):
+        raise ValueError("no line")
+    gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2))
+    if gamma <= 0:
+        raise ValueError("no margin")
+    return float(np.max(np.sum(x**2, axis=1)) / gamma**2)
+
+
+@mistake_bound.mistake(
+    "You refuse w = 0. But with the bias folded in, the weights are not all 0: a bias alone separates samples of one "
+    "label. Which quantity has to be above 0?"
+)
+def refuses_zero_weights(x, y, w, b):
+    if not np.any(w):
+        raise ValueError("no line")
+    gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2) + b**2)
+    if gamma <= 0:
+        raise ValueError("no margin")
+    return float((np.max(np.sum(x**2, axis=1)) + 1) / gamma**2)
 
 
 @mistake_bound.variant
@@ -580,7 +659,7 @@ def train_perceptron(rng: np.random.Generator) -> Iterator[Case]:
     yield case("OR from zero", x=_CORNERS, y=np.array([0, 1, 1, 1]), w=np.zeros(2), b=0.0, max_epochs=20)
     yield case("AND from zero", x=_CORNERS, y=np.array([0, 0, 0, 1]), w=np.zeros(2), b=0.0, max_epochs=20)
     yield case("XOR never ends", x=_CORNERS, y=np.array([0, 1, 1, 0]), w=np.zeros(2), b=0.0, max_epochs=7)
-    yield case("nothing to mend", x=_CORNERS, y=np.zeros(4, dtype=int), w=np.zeros(2), b=0.0, max_epochs=5)
+    yield case("nothing to correct", x=_CORNERS, y=np.zeros(4, dtype=int), w=np.zeros(2), b=0.0, max_epochs=5)
     for samples, features in [(12, 3), (15, 2), (10, 5)]:
         w, b = _grid(rng, features) + 0.125, float(_grid(rng, 1)[0]) / 4 + 0.5
         x, y = _separable(rng, samples, w, b)
@@ -645,11 +724,26 @@ def forgets_the_clean_epoch(x, y, w, b, max_epochs):
 
 
 @train_perceptron.mistake(
-    "You begin at zero in every call. Training starts from the w and b that were passed in, so that it can be "
-    "taken up again later."
+    "The count runs on from epoch to epoch: it is never set back to 0, so no epoch looks clean after the first mistake. "
+    "Where in the two loops does a new count begin?"
 )
-def starts_from_zero(x, y, w, b, max_epochs):
-    w, b = np.zeros(x.shape[1]), 0.0
+def counter_not_reset(x, y, w, b, max_epochs):
+    mistakes, wrong = [], 0
+    for _ in range(max_epochs):
+        for row, label in zip(x, y, strict=True):
+            step = int(label) - int(row @ w + b > 0)
+            w, b, wrong = w + step * row, b + step, wrong + abs(step)
+        mistakes.append(wrong)
+        if wrong == 0:
+            break
+    return w, b, np.array(mistakes)
+
+
+@train_perceptron.mistake(
+    "Training ends after its first epoch, whatever `max_epochs` says. How far is the line with `return` indented: is it "
+    "inside the loop or behind it?"
+)
+def returns_inside_the_loop(x, y, w, b, max_epochs):
     mistakes = []
     for _ in range(max_epochs):
         wrong = 0
@@ -659,6 +753,7 @@ def starts_from_zero(x, y, w, b, max_epochs):
         mistakes.append(wrong)
         if wrong == 0:
             break
+        return w, b, np.array(mistakes)
     return w, b, np.array(mistakes)
 
 
@@ -740,8 +835,8 @@ xor_no_line = explanation(
     1. Write down the four conditions that XOR puts on $w_1$, $w_2$ and $b$, one for each corner.
     2. Show that no numbers satisfy all four.
     3. Does your proof survive if the unit fires at $\\geq 0$ instead? Say which lines change.
-    4. Give the unit a third input that is computed from $x_1$ and $x_2$, with weights that make it
-       compute XOR, and name the step of your proof that breaks.
+    4. Give the unit a third input that is computed from $x_1$ and $x_2$ (a product of the inputs, or one
+       gate of exercise 2.2), with weights that make it compute XOR, and name the step of your proof that breaks.
     """,
     rubric=(
         (1, "four conditions, each with the right sense: > 0 at (0,1) and (1,0), ≤ 0 at (0,0) and (1,1)"),

@@ -55,7 +55,7 @@ def draw_decision(axes: Axes, x: np.ndarray, y: np.ndarray, w: np.ndarray | None
 
 
 def draw_fold(x: np.ndarray, hidden: np.ndarray, y: np.ndarray, w: np.ndarray, b: float) -> Figure:
-    """Draw the four corners of a square beside what a hidden layer makes of them, with a line that parts them there.
+    """Draw the four corners of a square beside what a hidden layer makes of them, with a line that separates them.
 
     Args:
         x: corners, shape (4, 2), in the order of a truth table.

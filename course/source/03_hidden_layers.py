@@ -12,8 +12,8 @@
 # ## Why
 #
 # One threshold unit draws one line. "Exactly one of two inputs is on", **exclusive or** or **XOR** (异或), needs
-# more. How close can one unit come? Guess how many of the four corners the best of 35,937 units gets right, then
-# run the cell.
+# more: in chapter 2 no unit got more than three of the four corners right. The cell repeats that for a finer grid of
+# weights. How little has to be added to get the fourth?
 #
 # After this chapter you can
 #
@@ -50,17 +50,19 @@ print(f"{right.size:,} units; the best gets {right.max()} of 4 corners right")
 #
 # $$h = f(xW + b), \qquad x\ (\text{batch}, n), \quad W\ (n, m), \quad b\ (m,), \quad h\ (\text{batch}, m).$$
 #
-# f, the **activation function** (激活函数), acts on every number by itself. A layer whose output only feeds the next is a
-# **hidden layer** (隐层). Do two layers do more than one? Leave f out at first:
+# xW + b is **affine** (仿射): linear plus a bias. f, the **activation function** (激活函数), acts on every number by
+# itself. A layer whose output only feeds the next is a **hidden layer** (隐层). Do two layers do more than one? Leave f
+# out at first:
 #
 # $$(xW_1 + b_1)W_2 + b_2 = x\,(W_1W_2) + (b_1W_2 + b_2) = xW' + b'.$$
 #
 # W₁W₂ is (n, k), b₁W₂ + b₂ is (k,): **one** layer. The stack **collapses** (坍缩).
-#
+
+# %% [markdown]
 # ### Exercise 3.1 · Collapse
 # ●○○ · 5 min · needs: nothing
 #
-# Merge a stack of layers with nothing between them. One step is missing.
+# Merge a stack of layers with nothing between them. One line is missing.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -84,10 +86,12 @@ print("W' =", w.tolist(), " b' =", b.tolist())
 print("output for the four corners:", (x @ w + b)[:, 0])
 
 # %% [markdown]
-# These are the weights of the network that solves XOR below. Without a bend they give 2, 1, 1, 0: the sum of the inputs,
-# turned round. No threshold on that parts 1, 1 from both 2 and 0. The reason is general: for every affine f,
-# f(0,0) + f(1,1) = f(0,1) + f(1,0), while XOR wants one side above the threshold and the other not.
-#
+# These are the weights of the network that solves XOR below. Without a non-linearity (a **bend**) they give 2, 1, 1, 0:
+# that is 2 − (x₁ + x₂). No single threshold separates the two 1s from both 2 and 0. The reason is general: for every
+# affine g, g(0,0) + g(1,1) = g(0,1) + g(1,0). XOR wants both terms on the right above the threshold and both on the left
+# not above it; then the right sum would be greater than the left one, and it is not.
+
+# %% [markdown]
 # ## Worked example: fold the square
 #
 # Now put a bend between the two layers, the **rectifier** (修正线性单元) ReLU(z) = max(0, z), and keep every weight
@@ -114,8 +118,8 @@ plt.show()
 # | (1, 1) | (2, 1) | (2, 1) | 2 − 2 = **0** |
 #
 # Both hidden units add the inputs, so (0, 1) and (1, 0) fall on one point; the second unit sleeps until the sum exceeds 1
-# and lifts (1, 1) off the line through the others. The square has been folded, and h₁ − 2h₂ = ½ parts filled from
-# open points. The output weights are that line.
+# and lifts (1, 1) off the line through the others. The square has been folded, and h₁ − 2h₂ = ½ separates discs
+# from squares. The output weights (1, −2) are the line's normal.
 
 # %% [markdown]
 # ### Exercise 3.2 · XOR for any two numbers
@@ -151,20 +155,22 @@ print((np.maximum(0.0, corners @ v1 + c1) @ v2 + c2)[:, 0])
 # %% [markdown]
 # ## Twelve bends
 #
-# What a layer can do hangs on f; what can be trained hangs on its slope f′ (chapter 6). Below, s = σ(z) is the sigmoid, Φ the
-# normal distribution function, φ its density.
-#
-# | f(z) | f′(z) | where it fits |
+# What a layer can do depends on f; what can be trained depends on its slope f′ (chapter 6). Below, s = σ(z) is the sigmoid
+# (from here on σ is no longer the threshold). φ(z) = exp(−z²/2)/√(2π) is the density of the normal distribution with mean 0
+# and variance 1, and Φ(z) is the share of that distribution below z.
+
+# %% [markdown]
+# | f(z) | f′(z) | use |
 # | --- | --- | --- |
 # | **step** 1 if z > 0 else 0 | 0 | decisions; no slope to train by |
 # | **identity** z | 1 | output of a regression |
 # | **sigmoid** 1/(1 + e⁻ᶻ) | s(1 − s) | probabilities, gates |
 # | **tanh** 2σ(2z) − 1 | 1 − tanh²z | recurrent state, centred on 0 |
-# | **hard tanh** cut off at ±1 | 1 inside, else 0 | tanh made cheap |
+# | **hard tanh** cut off at ±1 | 1 inside, else 0 | a cheap tanh |
 # | **Gaussian** exp(−z²) | −2z·exp(−z²) | "near this value" |
 
 # %% [markdown]
-# | f(z) | f′(z) | where it fits |
+# | f(z) | f′(z) | use |
 # | --- | --- | --- |
 # | **ReLU** max(0, z) | 1 if z > 0 else 0 | hidden layers, the default |
 # | **leaky ReLU** z, or 0.01z if z ≤ 0 | 1, or 0.01 | when units go silent for good |
@@ -234,7 +240,7 @@ for name in ("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"):
 # ●●○ · 15 min · needs: stable_sigmoid, the tables
 #
 # Chapter 6 sends errors backwards through these slopes. The cell after the check compares yours with the quotient
-# (f(z + h) − f(z − h)) / 2h, so nothing rests on the tables, and draws them: which keep a slope far from 0?
+# (f(z + ε) − f(z − ε)) / 2ε, so nothing rests on the tables, and draws them: which still have a slope when |z| is large?
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -254,21 +260,25 @@ for name in ("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"):
 # %%
 names = ["step", "identity", "sigmoid", "tanh", "hard_tanh", "gaussian"]
 names += ["relu", "leaky_relu", "elu", "softplus", "swish", "gelu"]
-z, step = np.linspace(-3.03, 3.03, 102), 1e-5  # no point on a corner
+z, epsilon = np.linspace(-3.03, 3.03, 102), 1e-5  # no point on a corner
 for name in names:
-    quotient = (activation(name, z + step) - activation(name, z - step)) / (2 * step)
+    quotient = (activation(name, z + epsilon) - activation(name, z - epsilon)) / (2 * epsilon)
     print(f"{name:>10}  largest difference {np.abs(quotient - activation_derivative(name, z)).max():.0e}")
 
 figure = plotting.draw_activations(names, activation, activation_derivative)
 plt.show()
 
 # %% [markdown]
-# Far out only identity and the ReLU family, these on one side. The sigmoid's slope is 0.25 at best and 0.0025 at z = 6: a
-# unit that **saturates** (饱和) hardly learns.
-#
+# On both sides only the identity (slope 1) and leaky ReLU (1 and 0.01) still have a slope when |z| is large. ReLU, ELU,
+# softplus, Swish and GELU have one on the right side only, equal or close to 1; on the left it is 0 or falls to 0. The
+# other five are flat on both sides. The sigmoid's slope is 0.25 at best and 0.0025 at z = 6: a unit that **saturates**
+# (饱和) hardly learns.
+
+# %% [markdown]
 # ## K layers
 #
-# A **feed-forward network** (前馈网络) repeats the layer. With h⁰ = x, for k = 1 … K:
+# A **feed-forward network** (前馈网络) repeats the layer. With h⁰ = x, for k = 1 … K
+# (k is an index, not a power):
 #
 # $$z^k = h^{k-1}W^k + b^k, \qquad h^k = f^k(z^k).$$
 #
@@ -320,7 +330,7 @@ for weight, style in [(100.0, "-"), (1000.0, "--")]:
     bump = feed_forward(t, layers, ["sigmoid", "identity"])[-1]
     right.plot(t, bump, style, color=plotting.COLOURS["vermilion"], label=f"w = {weight:g}, top {bump.max():.4f}")
 for axes in (left, right):
-    axes.set(xlabel="t")
+    axes.set(xlabel="t", ylim=(-0.05, 1.45))  # room for the legend above the curves
     axes.legend(loc="upper left")
 plt.show()
 print(f"with w = 100, 10 % to 90 % takes {2 * math.log(9) / 100:.4f}; the two steps are only {0.06 - 0.04:.2f} apart")
@@ -328,13 +338,16 @@ print(f"with w = 100, 10 % to 90 % takes {2 * math.log(9) / 100:.4f}; the two st
 # %% [markdown]
 # The bump is 0.3235 high, not 0.7: "steep" means steep beside the distance between steps. With w = 1000 and the same places it
 # reaches 0.6999.
-#
+
+# %% [markdown]
 # ### Exercise 3.7 · Draw a curve without training
 # ●●● · 25 min · needs: stairs
 #
 # Points (x, y) are given. Build a network whose output is flat and right near each point and jumps half-way between
-# neighbours, with an error you can promise. The real run uses it.
-#
+# neighbours. Promise an error: at most the tolerance at every t that is at least a quarter of gap j away from jump j, for
+# every j. The real run uses it.
+
+# %% [markdown]
 # <details><summary>Hint 1: what to think about</summary>
 #
 # Which units are on at x[2]? Their output weights add up with b2. So what is the height of one step, and what is b2?
@@ -348,12 +361,23 @@ print(f"with w = 100, 10 % to 90 % takes {2 * math.log(9) / 100:.4f}; the two st
 # </details>
 # <details><summary>Hint 3: almost there</summary>
 #
-# Ask that Σ|J| times that exponential be at most the tolerance, and solve for w, one gap at a time.
+# Ask that Σ|J| times that exponential be at most the tolerance, and solve for w, one gap at a time. What if all y are
+# equal? Then Σ|J| is 0, and its logarithm −∞. Put a number into the logarithm that is never smaller than Σ|J| over the
+# tolerance and never below 1.
 #
 # </details>
 
 # %%
 # exercise: step_approximator
+
+# %%
+stairs = step_approximator(np.array([0.0, 1.0, 3.0]), np.array([2.0, 5.0, 4.0]), tolerance=0.01)
+places = np.array([-1.0, 0.0, 0.25, 0.75, 1.0, 1.5, 2.5, 3.0, 4.0])[:, None]  # (9, 1)
+print("steepness:", stairs[0][0].round(1), " jumps:", stairs[2][:, 0])
+print(feed_forward(places, [stairs[:2], stairs[2:]], ["sigmoid", "identity"])[-1][:, 0].round(3))
+
+# %% [markdown]
+# Flat at 2, 5 and 4, within 0.01 at a quarter gap from each jump. The wider gap needs a step only half as steep.
 
 # %% [markdown]
 # ## Real run 1: a curve from the Bible
@@ -509,6 +533,8 @@ print("W1 transposed, XOR still right:", (np.maximum(0.0, x @ w1.T + b1) @ w2 + 
 # choice of place.
 #
 # </details>
+
+# %% [markdown]
 # <details><summary>How many layers has the 2-2-1 network, and how many numbers does it learn?</summary>
 #
 # Two layers (inputs are not counted); 2·2 + 2 + 2·1 + 1 = 9 numbers.
@@ -558,4 +584,5 @@ print(f"tanh(10,000) = {np.tanh(1e4):g}; hard tanh differs from tanh by up to {g
 # | f | f | f | – | g[i], also σ for any f |
 # | W₁W₂, b₁W₂ + b₂ | – | – | – | W⁽²⁾W⁽¹⁾, W⁽²⁾b⁽¹⁾ + b⁽²⁾ |
 #
-# E writes single units, net_j = Σ wᵢⱼxᵢ. In chapter 4 you choose a loss, and the output layer is no longer fitted by luck.
+# E writes single units, net_j = Σ wᵢⱼxᵢ. In chapter 4 you choose a loss, and in chapter 6 the hidden layer learns
+# too. Here least squares fitted the output layer, and the hidden layer was luck.
