@@ -1064,6 +1064,9 @@ def step_approximator(rng: np.random.Generator) -> Iterator[Case]:
         tolerance=8.0
     )
     x, mountain = np.arange(7.0), np.array([0.0, 1.0, 2.0, 3.0, 2.0, 1.0, 0.0])
+    valley = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 4.0])  # the smallest gap before the lowest point
+    wide = np.cumsum(np.concatenate([[0.0], 8.0 ** np.abs(np.arange(-4, 5))]))
+    yield case("near a small gap all misses add up", x=wide, y=valley, tolerance=1.0).hold(tolerance=1.0)
     yield case("small jumps that add up", x=x, y=mountain, tolerance=0.75).hold(tolerance=0.75)
 
 
@@ -1135,7 +1138,7 @@ def logarithm_of_nothing(x, y, tolerance):
 )
 def largest_jump_alone(x, y, tolerance):
     gap, middle, jump = np.diff(x), (x[1:] + x[:-1]) / 2, np.diff(y)
-    k = np.log(np.maximum(np.abs(jump).max() / tolerance, 1.01)) * 4 / gap
+    k = np.log1p(np.abs(jump).max() / tolerance) * 4 / gap
     return k[None, :], -k * middle, jump[:, None], y[:1].copy()
 
 

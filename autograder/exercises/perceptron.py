@@ -45,9 +45,9 @@ def threshold_unit(rng: np.random.Generator) -> Iterator[Case]:
         x[2, 0] -= 0.5
         yield case(x=x, w=w, b=b)
     yield case("whole numbers", x=rng.integers(0, 2, size=(4, 3)), w=np.array([2.0, -3.0, 1.0]), b=0.0)
-    tiny = 2.0**-30  # exact in every sum below
+    tiny = 2.0**-45  # exact in every sum below
     near = np.array([[1.0, tiny], [1.0, 0.0], [1.0, -tiny], [1.0 + tiny, 0.0], [1.0 - tiny, 0.0]])
-    yield case("a billionth above and below the line", x=near, w=np.array([1.0, 1.0]), b=-1.0)
+    yield case("a hair above and below the line (2**-45)", x=near, w=np.array([1.0, 1.0]), b=-1.0)
 
 
 @threshold_unit.mistake(
@@ -164,7 +164,7 @@ def or_on_the_line(name):
 
 
 @logic_gate.mistake(
-    "Your bias carries the threshold's own sign. The unit adds b to the sum, so a gate that needs a larger sum "
+    "Your bias is +σ instead of −σ. The unit adds b to the sum, so a gate that needs a larger sum "
     "has a smaller b. What is z at (0, 0)?"
 )
 def threshold_not_turned(name):
@@ -301,7 +301,7 @@ def clamped_at_the_bias(x, w, b):
     return np.hstack([x, np.full((len(x), 1), float(b))]), np.append(w, 1.0)
 
 
-@fold_bias.mistake("The bias goes in with its own sign; you stored the threshold, −b. What does z become for x = 0?")
+@fold_bias.mistake("You stored the threshold −b where the bias b belongs. What does z become for x = 0?")
 def folds_the_threshold(x, w, b):
     return np.hstack([x, np.ones((len(x), 1))]), np.append(w, -b)
 
@@ -566,7 +566,7 @@ def radius_not_folded(x, y, w, b):
 )
 def margin_not_folded(x, y, w, b):
     if not np.any(w):
-        raise ValueError("no line")
+        raise ValueError("all weights are 0: no line, no distance")
     gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2))
     if gamma <= 0:
         raise ValueError("no margin")
@@ -600,7 +600,7 @@ def no_margin_no_matter(x, y, w, b):
 )
 def nothing_folded(x, y, w, b):
     if not np.any(w):
-        raise ValueError("no line")
+        raise ValueError("all weights are 0: no line, no distance")
     gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2))
     if gamma <= 0:
         raise ValueError("no margin")
@@ -613,7 +613,7 @@ def nothing_folded(x, y, w, b):
 )
 def refuses_zero_weights(x, y, w, b):
     if not np.any(w):
-        raise ValueError("no line")
+        raise ValueError("all weights are 0: no line, no distance")
     gamma = np.min((2 * y - 1) * (x @ w + b)) / np.sqrt(np.sum(w**2) + b**2)
     if gamma <= 0:
         raise ValueError("no margin")

@@ -50,7 +50,7 @@ print(f"right when saying New where Jesus is named:  {np.mean(is_new == names_je
 #
 # A **perceptron** (感知机, in decks C and E 感知器) weighs its inputs, adds them up and fires if the sum is large enough.
 #
-# Deck A's example: go to a concert? Three inputs: is the hall within 20 km, is the ticket below 300 yuan, does your partner want to go?
+# Deck A's example: go to a concert? Three inputs: is the hall closer than 20 km, is the ticket below 300 yuan, does your partner want to go?
 # The **weights** (权重) say how much each counts. Deck A goes if the sum reaches a **threshold** (阈值) σ = 1:
 #
 # $$\sum_i x_i w_i \geq \sigma$$
@@ -104,8 +104,8 @@ print(
 #
 # For inputs from a finite set nothing is lost: there is a gap below the threshold, and b may move into it. Below 1, the largest score any
 # discrete evening can reach is 0 (equal weights) or 0.5 (miser). A threshold of 0.75 lies in both gaps, so b = −0.75 decides all eight
-# evenings as deck A does. With continuous inputs only the
-# points on the line itself change sides; if they matter, use $z \geq 0 \iff \text{not } (-z > 0)$.
+# evenings as deck A does. With continuous inputs only the points on the line itself change sides; if they matter,
+# use $z \geq 0 \iff \text{not } (-z > 0)$.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
@@ -203,8 +203,8 @@ print(x_folded, w_folded, "folded scores:", x_folded @ w_folded, sep="\n")
 # ## Learning from mistakes
 #
 # A sample x̃ with label y gets the decision ŷ. If ŷ = y, leave the weights alone. Otherwise move them so that this sample's score goes
-# the right way. Which direction raises $\tilde{x}\tilde{w}$ fastest? For steps of a given length the dot product with x̃ is largest along x̃. So add x̃ if the unit was silent and
-# should fire (y − ŷ = 1), subtract it in the other case (y − ŷ = −1):
+# the right way. Which direction raises $\tilde{x}\tilde{w}$ fastest? That of x̃ itself: for steps of a given length the dot product with x̃ is
+# largest along x̃. So add it if the unit was silent and should fire (y − ŷ = 1), subtract it in the other case (y − ŷ = −1):
 #
 # $$\tilde{w}_{\text{new}} = \tilde{w} + (y - \hat{y})\,\tilde{x}^\top$$
 #
@@ -297,8 +297,8 @@ print("AND, b = −1.5:", geometric_margin(corners, both, np.array([1.0, 1.0]), 
 # ### The mistake bound
 #
 # Fold the bias in, and flip the sign of the samples with label 0: $a_i = s_i\tilde{x}_i$. A mistake means $a\tilde{w} \leq 0$, and the update
-# then is $\tilde{w} \leftarrow \tilde{w} + a^\top$ in both cases (because y − ŷ = s at a mistake). Suppose some $u$ of length 1 separates: $a_iu \geq \gamma > 0$ for all i. Let R be
-# the longest $\lVert a_i\rVert$. After k mistakes from zero:
+# then is $\tilde{w} \leftarrow \tilde{w} + a^\top$ in both cases (because y − ŷ = s at a mistake). Suppose some $u$ of length 1
+# separates: $a_iu \geq \gamma > 0$ for all i. Let R be the longest $\lVert a_i\rVert$. After k mistakes:
 #
 # 1. Starting from 0, each update adds $au \geq \gamma$ to $\tilde{w}\cdot u$. So $\tilde{w}\cdot u \geq k\gamma$.
 # 2. $\lVert\tilde{w} + a^\top\rVert^2 = \lVert\tilde{w}\rVert^2 + 2a\tilde{w} + \lVert a\rVert^2 \leq \lVert\tilde{w}\rVert^2 + R^2$, as
