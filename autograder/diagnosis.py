@@ -114,7 +114,8 @@ def explain(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair]
     if found is None and everywhere:
         found = _shifted(pairs, agree, subject) or _steps(pairs, agree, subject)
     found = found or _overwritten(pairs, agree, subject)
-    return found or (_functions(pairs, agree, subject) if everywhere else None)
+    found = found or (_functions(pairs, agree, subject) if everywhere else None)
+    return found or _imprecise(pairs, agree, subject)
 
 
 def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
@@ -398,8 +399,13 @@ def _missing_term(pairs: list[Pair], agree: Agree, subject: str, right: Sequence
                 explains = all(_is_difference(p, getattr(p, group).get(name), sign, agree) for p in pairs)
                 # Where the answer is right the term must be 0, or it would be missing there too.
                 absent = all(not np.any(getattr(p, group).get(name, 1)) for p in right)
+                # A lone whole number among the inputs is a size or a count, and equals something by chance.
+                count = any(
+                    t is not None and t.ndim == 0 and t.dtype.kind in "iu"
+                    for t in (getattr(p, group).get(name) for p in pairs)
+                )
                 numbers = sum(p.want.size for p in pairs)
-                if explains and absent and numbers > 1:
+                if explains and absent and not count and numbers > 1:
                     return Diagnosis(
                         "missing term",
                         f"{subject} {verb} one term: {say.format(name)}.",
@@ -597,6 +603,27 @@ def _functions(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | Non
                         "What is one distribution here: a row, or a column?",
                     )
     return None
+
+
+def _imprecise(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
+    """Right to several digits and no further: an approximation where an exact formula was wanted."""
+    worst = 0.0
+    for p in pairs:
+        if p.want.shape != p.have.shape or p.want.dtype.kind != "f" or p.have.dtype.kind != "f":
+            return None
+        scale = float(np.max(np.abs(p.want), initial=0.0))
+        if scale == 0 or not np.isfinite(scale) or not np.isfinite(p.have).all():
+            return None
+        worst = max(worst, float(np.max(np.abs(p.have - p.want), initial=0.0)) / scale)
+    if not 0 < worst < 1e-3:
+        return None
+    digits = int(-math.log10(worst))
+    return Diagnosis(
+        "imprecise",
+        f"{subject} agrees with the right answer to about {digits} digits, but not further.",
+        f"the largest difference is {worst:.1g} of the largest entry",
+        "Where do you approximate: a difference quotient, a rounded constant, a narrower dtype?",
+    )
 
 
 def _sums_to_one(array: np.ndarray, axis: int) -> bool:

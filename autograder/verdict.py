@@ -282,9 +282,8 @@ def _trouble(sheet: Sheet, question: Question, answer: Answer) -> Finding | None
             )
         where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
         if not where and sheet.probe:  # it came from the code around the student's, which could not use the answer
-            sentence = (
-                f"What your code returns here cannot be used ({raised.type_name}: {_shorten(raised.message, 120)})."
-            )
+            reason = f"{raised.type_name}: {_shorten(raised.message, 120)}"
+            sentence = f"What your code returns here cannot be used: the step that uses it ends with {reason}."
             return Finding("type", f"{sentence} {wanted.type_name} should be raised instead." if wanted else sentence)
         message = f": {_shorten(raised.message, 200)}" if raised.message else ""
         if wanted is not None:
@@ -448,7 +447,10 @@ def _compare_numbers(
             return Finding("nan", sentence, _both(expected, received))
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         share = f" {int(bad.sum())} of {bad.size} entries differ." if bad.size > 1 else ""
-        sentence = f"{subject} is {_number(have[first])}{_at(first)}; {_number(want[first])} was expected.{share}"
+        got, due = _number(have[first]), _number(want[first])
+        if got == due:  # they part after the digits that are usually shown
+            got, due = f"{have[first]:.15g}", f"{want[first]:.15g}"
+        sentence = f"{subject} is {got}{_at(first)}; {due} was expected.{share}"
         return Finding("value", sentence, _both(expected, received))
     return None
 
@@ -545,7 +547,11 @@ def describe(value: Any, limit: int = 24) -> str:
         )
         return f"{open_}{', '.join(items)}{close}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {describe(v, max(4, limit // 3))}" for k, v in list(value.items())[:8]) + "}"
+        return (
+            "{"
+            + ", ".join(f"{k!r}: {describe(v, max(4, limit // 3))}" for k, v in list(value.items())[:16])
+            + (", …}" if len(value) > 16 else "}")
+        )
     return _shorten(repr(value), 300)
 
 

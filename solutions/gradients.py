@@ -161,6 +161,8 @@ def quadratic_gradient(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Pass the gradient of a loss through y = xᵀAx + b·x + c, one y for every row of x.
 
+    With r a row of x: y = r·(Ar) + b·r + c.
+
     Args:
         grad_y: (batch,) float64, ∂loss/∂y.
         x: (batch, n) float64, one vector a row.

@@ -299,3 +299,9 @@ def test_axes_in_another_order_are_named() -> None:
     found = diagnose(make(heads, cases), lambda x: np.exp(x))
     assert found.diagnosis == "transpose"
     assert "axes in another order" in found.headline
+
+
+def test_an_approximation_is_called_one() -> None:
+    found = diagnose(AFFINE, change(0, lambda g, *_: g + 1e-6 * np.sin(1e3 * g)))
+    assert found.diagnosis == "imprecise"
+    assert "digits, but not further" in found.headline

@@ -258,4 +258,4 @@ def test_what_a_probe_cannot_use_is_not_blamed_on_a_line_of_the_student() -> Non
 
     found = verdict_of(made.sheet("seed"), lambda x: None)
     assert found.kind == "type"
-    assert "What your code returns here cannot be used (TypeError" in found.headline
+    assert "cannot be used: the step that uses it ends with TypeError" in found.headline

@@ -903,7 +903,7 @@ def asking_torch_for_the_skip(grad_logits, x, w1, w2, w4):
 
 
 # ---- find_the_slide_bugs ---------------------------------------------------------------------------------------------
-@exercise(ref.find_the_slide_bugs, points=5)
+@exercise(ref.find_the_slide_bugs, points=5, rtol=1e-11, atol=1e-13)
 def find_the_slide_bugs(rng: np.random.Generator) -> Iterator[Case]:
     """Give the right gradient for fifteen formulas of the decks: the printed one where it is right, else your own."""
     for name, (at, given) in ref.slide_examples(rng).items():

@@ -11,7 +11,7 @@ from solutions.gradients import Tensor
 
 
 # ---- numerical_gradient ----------------------------------------------------------------------------------------------
-@exercise(ref.numerical_gradient, points=2, returns=("gradient", "x_afterwards"), rtol=1e-6, atol=1e-6)
+@exercise(ref.numerical_gradient, points=2, returns=("gradient", "x_afterwards"), rtol=2e-8, atol=2e-8)
 def numerical_gradient(rng: np.random.Generator) -> Iterator[Case]:
     """Find a gradient by moving one entry at a time, forwards and backwards, by a step that you choose."""
     yield case("three cubes", name="cubes", x=np.array([1.0, -2.0, 0.5]))

@@ -228,7 +228,7 @@ for row in range(1, 11):
 
 # %% [markdown]
 # Rows 1 to 4 are deck A's, 8x⁷ + 28x⁶ + 48x⁵ + 50x⁴ + 36x³ + 18x² + 6x + 1 included. Written out, the derivative more than doubles
-# with each row, and expanding does not help. **Shared, it grows by six nodes a row.** The swell lies in writing a
+# with each row, and expanding does not help. **Shared, it grows by six nodes a row** (from row 2 on). The swell lies in writing a
 # tree. Keep equal parts once, and the tree becomes a graph: that is the third way.
 #
 # ## By a graph
@@ -294,7 +294,7 @@ print(f"deck E's own printed gradients agree with a single number g to {gap:.4f}
 # Single numbers: the factor x is too many, and the gradients that deck E prints from PyTorch say so too.
 #
 # ### Exercise 5.3 · The quadratic form
-# ●●○ · 10 min · needs: the worked example
+# ●●○ · 20 min · needs: the worked example
 #
 # For a batch: one y for each row of x, and ∂loss/∂y comes from outside. A need not be symmetric.
 #
@@ -387,6 +387,11 @@ print(unbroadcast(np.ones((4, 3)), (3,)), unbroadcast(np.ones((4, 3)), (4, 1)).t
 # <details><summary>Hint 1: what to think about</summary>
 #
 # Slope times what comes in. At which of the two, input or output, is each slope easiest?
+#
+# </details>
+# <details><summary>Hint 2: the slopes</summary>
+#
+# exp: the output. log: 1/input. tanh: 1 − output². ReLU: 1 where the input is above 0, else 0.
 #
 # </details>
 

@@ -146,7 +146,7 @@ for name in ("sigmoid", "tanh", "relu", "leaky_relu", "softplus"):
 # $$\text{loss} = -\log \hat y_c = -z_c + \log \sum_j e^{z_j}, \qquad
 # \frac{\partial\,\text{loss}}{\partial z_k} = -[k = c] + \frac{e^{z_k}}{\sum_j e^{z_j}} = \hat y_k - y_k.$$
 #
-# All exponentials and logarithms are gone: prediction minus answer. On paper, z = (2, 1, 0) and c the second class: ŷ = (0.6652, 0.2447,
+# The logarithm is gone, and no slope of softmax is left: prediction minus answer. On paper, z = (2, 1, 0) and c the second class: ŷ = (0.6652, 0.2447,
 # 0.0900), gradient (0.6652, −0.7553, 0.0900). Its entries add up to 0.
 #
 # **Where the 1/N lives.** The loss of a batch is the **mean** over its N rows, so each row's gradient is divided by N *there*, once. After
@@ -325,14 +325,14 @@ for k, (w, b) in enumerate(layers):
     )
 
 for name, scale in [("sigmoid", 1), ("tanh", 1), ("relu", 2)]:
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(1)  # scale 2: half of a ReLU's sums are cut off, so its weights are drawn √2 larger
     deep = [(rng.normal(size=(20, 20)) * np.sqrt(scale / 20), np.zeros(20)) for _ in range(8)]
     logits, stored = mlp_forward(rng.normal(size=(100, 20)), deep, [name] * 8)
     sizes = [np.abs(grad_w).mean() for grad_w, _ in mlp_backward(rng.normal(size=(100, 20)), stored, deep, [name] * 8)]
     print(f"{name:>8}: mean |grad_W|, layer 8 {sizes[7]:.2g}, layer 4 {sizes[3]:.2g}, layer 1 {sizes[0]:.2g}")
 
 # %% [markdown]
-# The sigmoid's first layer gets less than a ten-thousandth of what its last gets: the gradient **vanishes** (梯度消失). Tanh and ReLU keep its
+# The sigmoid's first layer gets less than a ten-thousandth of what its last gets: the gradient **vanishes** (梯度消失). Tanh and ReLU roughly keep its
 # size here. A sure way past a layer is a road around it.
 #
 # ## A skip
@@ -386,8 +386,8 @@ for i, name in enumerate(["x", "w1", "w2", "w4"]):
 # %% [markdown]
 # ## Why not start from zero?
 #
-# Equal units get equal gradients and stay equal: a **symmetry** (对称性) that descent cannot break. With zeros it is worse, since h = 0
-# and W² = 0 leave both layers without any gradient. How many different hidden units, of eight, does each start keep on XOR?
+# Equal units get equal gradients and stay equal: a **symmetry** (对称性) that descent cannot break. With zeros it is worse: h = 0
+# and W² = 0 leave both weight matrices and b¹ without a gradient; only b² can move, and on XOR, with equal classes, not even that. How many different hidden units, of eight, does each start keep on XOR?
 
 # %%
 corners, xor = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
@@ -476,7 +476,7 @@ for label, size, eta in [
 # | name | loss, meant | printed gradient by **at** |
 # | --- | --- | --- |
 # | A squared | ½‖answer − at‖² | answer − at |
-# | A logistic | log(1 + exp(−answer·at)) | of log(1 + answer·at) |
+# | A logistic | log(1 + exp(−answer·at)) | gradient of log(1 + answer·at) |
 # | A cross-entropy | −Σ answer·log at | of −Σ at·log answer |
 # | A output weights | π = grad_s known, s = h·at | hᵀπ |
 # | A hidden weights | π = grad_h known, output f(h·at) | hᵀπ |
@@ -513,7 +513,7 @@ print("differences", differences(lambda at: meant_loss("A squared", at, given), 
 
 # %% [markdown]
 # ### Exercise 6.7 · Detective
-# ●●● · 30 min · needs: everything above
+# ●●● · 45 min · needs: everything above
 #
 # Do for all fifteen what the cell above does for one. Then return the printed gradient where it survives, and your own where it does not.
 #
