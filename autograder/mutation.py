@@ -162,6 +162,9 @@ def _mutations(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], ast.AST | N
         yield "accumulation", lambda n: ast.Assign(targets=[n.target], value=n.value, lineno=n.lineno)
         swap = _BINARY[type(node.op)]
         yield "sign", partial(_operator, new=swap)
+        yield "stale value", lambda n: ast.Pass()
+    elif isinstance(node, ast.Assign) and _updates_itself(node):
+        yield "stale value", lambda n: ast.Pass()
     elif isinstance(node, ast.Return) and node.value is not None:
         if isinstance(node.value, ast.Tuple):
             for index in range(len(node.value.elts)):
@@ -170,6 +173,12 @@ def _mutations(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], ast.AST | N
             yield "sign", lambda n: _set(n, value=ast.UnaryOp(ast.USub(), n.value))
     elif isinstance(node, ast.Slice):
         yield from _slices(node)
+
+
+def _updates_itself(node: ast.Assign) -> bool:
+    """Whether an assignment replaces values that it reads: leaving it out keeps the old ones."""
+    written = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return bool(written & {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)})
 
 
 def _constants(node: ast.Constant) -> Iterator[tuple[str, Callable[[Any], ast.AST | None]]]:

@@ -157,7 +157,8 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
         return want.shape == have.shape and bool(agreement(want, have, sheet.rtol, sheet.atol).all())
 
     pairs: dict[str, list[Pair]] = {}
-    right: dict[str, list[Pair]] = {}
+    right: dict[str, list[tuple[Pair, tuple[str, ...]]]] = {}
+    choices: dict[str, set[tuple[str, ...]]] = {}
     for question, answer in zip(sheet.questions, answers, strict=False):
         if answer.status != "returned" or question.expected.status != "returned":
             continue
@@ -169,9 +170,16 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
             if have is not None:
                 parts = {term: _as_array(arrays[name]) for term, arrays in terms.items() if name in arrays}
                 pair = Pair(_as_array(want), _as_array(have), inputs, parts)
-                (right if agree(pair.want, pair.have) else pairs).setdefault(name, []).append(pair)
+                # Cases that choose another function by name say nothing about this one.
+                choice = tuple(value for value in question.inputs.values() if isinstance(value, str))
+                if agree(pair.want, pair.have):
+                    right.setdefault(name, []).append((pair, choice))
+                else:
+                    pairs.setdefault(name, []).append(pair)
+                    choices.setdefault(name, set()).add(choice)
     for name, found in pairs.items():
-        diagnosis: Diagnosis | None = explain(found, agree, _subject(name, sheet), right.get(name, []))
+        alike = [pair for pair, choice in right.get(name, []) if choice in choices[name]]
+        diagnosis: Diagnosis | None = explain(found, agree, _subject(name, sheet), alike)
         if diagnosis is not None:
             return diagnosis
     return None

@@ -30,7 +30,17 @@ def test_every_kind_of_change_is_made() -> None:
     found = mutants_of(rescale)
     kinds = {mutant.kind for mutant in found}
     assert kinds >= {
-        *("sign", "operator", "transpose", "comparison", "axis", "mean for sum", "dropped shift", "dropped factor"),
+        *(
+            "sign",
+            "operator",
+            "transpose",
+            "comparison",
+            "axis",
+            "mean for sum",
+            "dropped shift",
+            "dropped factor",
+            "stale value",
+        ),
         *("off by one", "constant", "accumulation"),
     }
     assert len({mutant.source for mutant in found}) == len(found)
