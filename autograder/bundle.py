@@ -11,6 +11,7 @@ from autograder.paths import ROOT, Chapter
 MODULES = (
     "autograder/__init__.py",
     "autograder/checking.py",
+    "autograder/comparison.py",
     "autograder/diagnosis.py",
     "autograder/exercise.py",
     "autograder/frozen.py",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder.comparison import compare
 from autograder.exercise import Question, Sheet
 from autograder.sandbox.calling import Answer
 from autograder.sandbox.wire import Tensor
@@ -70,8 +71,6 @@ def recognise(sheet: Sheet, answers: list[Answer], differs: Callable[[Question, 
 
 
 def _same_answer(sheet: Sheet, question: Question, mistake: Answer, answer: Answer) -> bool:
-    from autograder.verdict import compare
-
     if mistake.status != answer.status:
         return False
     if mistake.status == "returned":

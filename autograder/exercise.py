@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from autograder.gradients import disagreement
 from autograder.sandbox.calling import Answer, call, materialise
 from autograder.sandbox.wire import Seed
 
@@ -267,8 +268,6 @@ class Exercise:
         Raises:
             ExerciseError: they do.
         """
-        from autograder.gradients import disagreement
-
         assert self.gradient is not None
         for number, entry in enumerate(self.generate(seed), 1):
             answer = call(self.reference, entry.inputs, self.probe_source)

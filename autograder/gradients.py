@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder.comparison import ROUNDOFF
 from autograder.sandbox.wire import Tensor
 
 #: Unit roundoff of float64.
@@ -319,8 +320,6 @@ def tolerance(dtype: str, terms: int, condition: float = 1.0) -> float:
         ``8·√terms·u·condition``: independent roundings grow like the root of their number (Higham, §2.8); the factor covers
         several such sums in a row, and half a unit for the storing of the operands.
     """
-    from autograder.verdict import ROUNDOFF
-
     return 8 * math.sqrt(max(terms, 1)) * ROUNDOFF[dtype] * max(condition, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Comparing answers with expectations, and saying what is wrong in plain sentences.
+"""Judging answers: which case is wrong, what is wrong with it, and why most likely.
 
 A :class:`Verdict` is a record without layout; ``render`` turns it into HTML, terminal text or JSON.
 """
@@ -8,35 +8,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from autograder.comparison import (
+    Finding,
+    agreement,
+    as_array,
+    both,
+    compare,
+    describe,
+    dtype_of,
+    is_numeric,
+    kind_of,
+    narrower,
+    shorten,
+)
+from autograder.diagnosis import Diagnosis, Pair, as_arrays, explain, recognise
 from autograder.exercise import Question, Sheet
 from autograder.sandbox.calling import Answer, load_source
-from autograder.sandbox.wire import Opaque, Seed, Tensor
+from autograder.sandbox.wire import Tensor
 
-if TYPE_CHECKING:
-    from autograder.diagnosis import Diagnosis
-
-#: Unit roundoff u of each float type (IEEE 754; bfloat16 has 8 significant bits).
-ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-_NUMBER = (bool, int, float, np.generic)
 #: How many outputs a verdict lists one by one.
 MOST_OUTPUTS = 16
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The first thing that is wrong with one answer.
-
-    ``kind`` is one of exception, unfinished, missing, timeout, died, none, type, length, shape, dtype, nan, value, modified,
-    criterion, not-raised.
-    """
-
-    kind: str
-    sentence: str
-    evidence: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
         evidence.append(("called", _call_text(sheet, question)))
     evidence += finding.evidence
     if answer.printed.strip() and finding.kind not in ("missing", "unfinished"):
-        evidence.append(("printed", _shorten(answer.printed.strip(), 300)))
+        evidence.append(("printed", shorten(answer.printed.strip(), 300)))
     outputs = _output_checks(sheet, question, answer) if answer.status == "returned" and not sheet.criterion else ()
     return Verdict(
         passed=False,
@@ -140,8 +135,6 @@ def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
 
 def _diagnose(sheet: Sheet, answers: list[Answer], findings: list[Finding | None], bank: bool) -> Diagnosis | None:
     """The likely cause: a known misconception, or what algebra finds; where both speak, algebra gives the evidence."""
-    from autograder.diagnosis import recognise
-
     known = recognise(sheet, answers, lambda q, a: examine(sheet, q, a) is not None) if bank else None
     if sheet.criterion or any(f and f.kind in _NOT_NUMBERS for f in findings):
         return known
@@ -151,7 +144,6 @@ def _diagnose(sheet: Sheet, answers: list[Answer], findings: list[Finding | None
 
 def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
     """What algebra on the arrays alone finds in the first output that differs."""
-    from autograder.diagnosis import Pair, as_arrays, explain
 
     def agree(want: np.ndarray, have: np.ndarray) -> bool:
         return want.shape == have.shape and bool(agreement(want, have, sheet.rtol, sheet.atol).all())
@@ -168,8 +160,8 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
         for name, want in wants.items():
             have = haves.get(name)
             if have is not None:
-                parts = {term: _as_array(arrays[name]) for term, arrays in terms.items() if name in arrays}
-                pair = Pair(_as_array(want), _as_array(have), inputs, parts)
+                parts = {term: as_array(arrays[name]) for term, arrays in terms.items() if name in arrays}
+                pair = Pair(as_array(want), as_array(have), inputs, parts)
                 # Cases that choose another function by name say nothing about this one.
                 choice = tuple(value for value in question.inputs.values() if isinstance(value, str))
                 if agree(pair.want, pair.have):
@@ -190,7 +182,7 @@ def _arrays_by_name(sheet: Sheet, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def walk(name: str, part: Any) -> None:
-        if _numeric(part):
+        if is_numeric(part):
             found[name] = part
         elif isinstance(part, (list, tuple)):
             for index, entry in enumerate(part):
@@ -219,11 +211,11 @@ def _output_checks(sheet: Sheet, question: Question, answer: Answer) -> tuple[Ou
         have = haves.get(name)
         if have is None or len(checks) == MOST_OUTPUTS:
             continue
-        a, b = _as_array(want), _as_array(have)
+        a, b = as_array(want), as_array(have)
         if a.shape != b.shape:
             checks.append(OutputCheck(name, tuple(b.shape), False, size=int(a.size)))
             continue
-        bad = ~agreement(a, b, sheet.rtol, sheet.atol, _narrower(_dtype(want), _dtype(have)))
+        bad = ~agreement(a, b, sheet.rtol, sheet.atol, narrower(dtype_of(want), dtype_of(have)))
         right = compare(want, have, rtol=sheet.rtol, atol=sheet.atol) is None
         worst = None
         if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
@@ -290,10 +282,10 @@ def _trouble(sheet: Sheet, question: Question, answer: Answer) -> Finding | None
             )
         where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
         if not where and sheet.probe:  # it came from the code around the student's, which could not use the answer
-            reason = f"{raised.type_name}: {_shorten(raised.message, 120)}"
+            reason = f"{raised.type_name}: {shorten(raised.message, 120)}"
             sentence = f"What your code returns here cannot be used: the step that uses it ends with {reason}."
             return Finding("type", f"{sentence} {wanted.type_name} should be raised instead." if wanted else sentence)
-        message = f": {_shorten(raised.message, 200)}" if raised.message else ""
+        message = f": {shorten(raised.message, 200)}" if raised.message else ""
         if wanted is not None:
             return Finding(
                 "exception", f"It raised {raised.type_name}; {wanted.type_name} was expected here{message}.", where
@@ -321,7 +313,7 @@ def _by_criterion(sheet: Sheet, question: Question, answer: Answer) -> Finding |
         expected = describe(question.expected.value)
         return Finding(
             "type",
-            f"The answer has another form than expected ({type(error).__name__}: {_shorten(str(error), 120)}).",
+            f"The answer has another form than expected ({type(error).__name__}: {shorten(str(error), 120)}).",
             (("returned", describe(answer.value)), ("an answer that passes", expected)),
         )
     if sentence is None:
@@ -338,9 +330,9 @@ def _compare_outputs(sheet: Sheet, expected: Any, received: Any) -> Finding | No
     several = isinstance(received, (tuple, list))
     if isinstance(expected, tuple) and sheet.returns and not (several and len(received) == len(expected)):
         names = ", ".join(sheet.returns)
-        got = f"{len(received)} values" if several else _kind(received)
+        got = f"{len(received)} values" if several else kind_of(received)
         sentence = f"It should return {len(expected)} values ({names}); it returned {got}."
-        return Finding("length", sentence, _both(expected, received))
+        return Finding("length", sentence, both(expected, received))
     for (name, want), (_, have) in zip(_outputs(sheet, expected), _outputs(sheet, received), strict=False):
         finding = compare(want, have, _subject(name, sheet), sheet.rtol, sheet.atol)
         if finding is not None:
@@ -363,206 +355,6 @@ def _subject(name: str, sheet: Sheet) -> str:
     return f"`{name}`" if sheet.returns or name != "result" else "The result"
 
 
-def compare(
-    expected: Any, received: Any, subject: str = "The result", rtol: float | None = None, atol: float | None = None
-) -> Finding | None:
-    """The first difference between two values, or None when they agree.
-
-    Numbers agree when ``|received − expected| ≤ atol + rtol·|expected|``; the defaults follow from the dtype and the number
-    of terms, see :func:`tolerances`. Types of number must be of the same kind (bool, integer, float, complex), and floats in
-    arrays as wide as expected; a Python or NumPy scalar of either width will do.
-    """
-    if received is None and expected is not None:
-        return Finding(
-            "none", f"{subject} is None; does the function end with `return`?", (("expected", describe(expected)),)
-        )
-    if isinstance(received, Opaque):
-        return Finding(
-            "type",
-            f"{subject} is an object of type {received.type_name}; {_kind(expected)} was expected.",
-            (("returned", _shorten(received.text, 200)), ("expected", describe(expected))),
-        )
-    if _numeric(expected):
-        if not _numeric(received):
-            sentence = f"{subject} is {_kind(received)}; {_kind(expected)} was expected."
-            return Finding("type", sentence, _both(expected, received))
-        return _compare_numbers(expected, received, subject, rtol, atol)
-    if isinstance(expected, (list, tuple)):
-        if not isinstance(received, (list, tuple)):
-            return Finding(
-                "type", f"{subject} is {_kind(received)}; {_kind(expected)} was expected.", _both(expected, received)
-            )
-        if len(expected) != len(received):
-            sentence = f"{subject} has {len(received)} entries; {len(expected)} were expected."
-            return Finding("length", sentence, _both(expected, received))
-        pairs = (
-            (f"{subject}[{i}]".replace("The result[", "Entry ["), e, r)
-            for i, (e, r) in enumerate(zip(expected, received, strict=True))
-        )
-        return next((f for name, e, r in pairs if (f := compare(e, r, name, rtol, atol))), None)
-    if isinstance(expected, dict):
-        if not isinstance(received, dict):
-            return Finding(
-                "type", f"{subject} is {_kind(received)}; a dictionary was expected.", _both(expected, received)
-            )
-        lost = [key for key in expected if key not in received]
-        extra = [key for key in received if key not in expected]
-        if lost or extra:
-            what = f"lacks the key {lost[0]!r}" if lost else f"has a key that is not expected, {extra[0]!r}"
-            return Finding("length", f"{subject} {what}.", _both(expected, received))
-        items = ((f"{subject} at key {key!r}", expected[key], received[key]) for key in expected)
-        return next((f for name, e, r in items if (f := compare(e, r, name, rtol, atol))), None)
-    if type(expected) is not type(received):
-        return Finding(
-            "type", f"{subject} is {_kind(received)}; {_kind(expected)} was expected.", _both(expected, received)
-        )
-    if expected != received:
-        return Finding("value", f"{subject} differs.", _both(expected, received))
-    return None
-
-
-def _compare_numbers(
-    expected: Any, received: Any, subject: str, rtol: float | None, atol: float | None
-) -> Finding | None:
-    if isinstance(expected, Tensor) != isinstance(received, Tensor):
-        names = ("a NumPy array or a number", "a torch tensor")
-        wanted, got = names[isinstance(expected, Tensor)], names[isinstance(received, Tensor)]
-        return Finding("type", f"{subject} is {got}; {wanted} was expected.", _both(expected, received))
-    want, have = _as_array(expected), _as_array(received)
-    if want.shape != have.shape:
-        hint = (
-            " The axes are swapped: it has the shape of the transpose."
-            if want.ndim == 2 and want.T.shape == have.shape
-            else ""
-        )
-        sentence = f"{subject} has shape {_shape(have)}; {_shape(want)} was expected.{hint}"
-        return Finding("shape", sentence, _both(expected, received))
-    finding = _compare_kinds(expected, received, subject)
-    bad = ~agreement(want, have, rtol, atol, _narrower(_dtype(expected), _dtype(received)))
-    if finding is not None and not bad.any():
-        return finding
-    if bad.any():
-        odd = (
-            bad & ~np.isfinite(have.astype(np.complex128 if have.dtype.kind == "c" else np.float64))
-            if have.dtype.kind in "fc"
-            else None
-        )
-        if odd is not None and odd.any() and np.isfinite(want[odd]).all():
-            first = tuple(int(i) for i in np.argwhere(odd)[0])
-            what = "NaN (not a number)" if np.isnan(have[first]) else "infinite"
-            share = f"{int(odd.sum())} of {odd.size} entries are" if odd.size > 1 else "It is"
-            sentence = f"{subject} is {what}{_at(first)}; {_number(want[first])} was expected. {share} not finite."
-            return Finding("nan", sentence, _both(expected, received))
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        share = f" {int(bad.sum())} of {bad.size} entries differ." if bad.size > 1 else ""
-        got, due = _number(have[first]), _number(want[first])
-        if got == due:  # they part after the digits that are usually shown
-            got, due = f"{have[first]:.15g}", f"{want[first]:.15g}"
-        sentence = f"{subject} is {got}{_at(first)}; {due} was expected.{share}"
-        return Finding("value", sentence, _both(expected, received))
-    return None
-
-
-def _compare_kinds(expected: Any, received: Any, subject: str) -> Finding | None:
-    want, have = _dtype(expected), _dtype(received)
-    if want == have:
-        return None
-    names = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
-    kinds = [names[(np.dtype("float32") if name == "bfloat16" else np.dtype(name)).kind] for name in (want, have)]
-    scalar = _as_array(expected).ndim == 0 and not isinstance(expected, Tensor)
-    if kinds[0] == kinds[1] and (kinds[0] == "integer" or scalar):
-        return None
-    if scalar and kinds == ["float", "integer"]:
-        return None
-    sentence = f"{subject} has the right values but the wrong dtype: {have}; {want} was expected."
-    return Finding("dtype", sentence, (("returned", describe(received)), ("expected", describe(expected))))
-
-
-def tolerances(dtype: str, size: int = 1) -> tuple[float, float]:
-    """Default ``(rtol, atol per unit of scale)`` for results of a float type.
-
-    Two orders of summing n products differ by about √n·u of the largest partial sum when roundings are independent (Higham,
-    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., §2.8), u the unit roundoff; the number of entries stands in
-    for n. float64 has room to spare, so its bounds are widened to 1e-7 and 1e-11: honest programs may reorder whole
-    formulas, and wrong ones are orders of magnitude further away.
-    """
-    unit = ROUNDOFF.get(dtype, ROUNDOFF["float64"])
-    rtol, atol = 16 * unit, 2 * unit * math.sqrt(max(size, 64))
-    return (max(rtol, 1e-7), max(atol, 1e-11)) if dtype == "float64" else (rtol, atol)
-
-
-def _narrower(*dtypes: str) -> str:
-    return max((name for name in dtypes if name in ROUNDOFF), key=lambda name: ROUNDOFF[name], default="float64")
-
-
-def agreement(
-    want: np.ndarray,
-    have: np.ndarray,
-    rtol: float | None = None,
-    atol: float | None = None,
-    dtype: str = "float64",
-) -> np.ndarray:
-    """Element by element, whether two arrays of one shape agree (NaN agrees with NaN, ∞ with ∞ of the same sign)."""
-    if want.dtype.kind in "biu" and have.dtype.kind in "biu":
-        return np.asarray(want.astype(object) == have.astype(object)).astype(bool)
-    default_rtol, per_scale = tolerances(dtype, want.size)
-    finite = np.abs(want[np.isfinite(want)].astype(np.complex128)) if want.size else np.zeros(0)
-    scale = float(finite.max(initial=0.0))
-    absolute = per_scale * scale + 1e-300 if atol is None else atol
-    with np.errstate(all="ignore"):
-        wide = np.complex128 if "c" in (want.dtype.kind, have.dtype.kind) else np.float64
-        return np.asarray(
-            np.isclose(
-                have.astype(wide),
-                want.astype(wide),
-                rtol=default_rtol if rtol is None else rtol,
-                atol=absolute,
-                equal_nan=True,
-            )
-        )
-
-
-# ---- words ---------------------------------------------------------------------------------------------------------
-def describe(value: Any, limit: int = 24) -> str:
-    """A value in words: small arrays are shown, large ones summarised."""
-    if isinstance(value, Tensor):
-        text = describe(value.array, limit)
-        name = value.dtype
-        return f"tensor of {name}: {text.removeprefix('array ')}"
-    if isinstance(value, np.ndarray):
-        if value.size <= limit:
-            body = np.array2string(value, precision=6, suppress_small=False, separator=", ", max_line_width=88)
-            return f"{body} (shape {_shape(value)}, {value.dtype.name})"
-        text = f"{value.dtype.name} array of shape {_shape(value)}"
-        if value.dtype.kind in "iuf" and np.isfinite(value).any():
-            fine = value[np.isfinite(value)].astype(np.float64)
-            text += f", values from {fine.min():.4g} to {fine.max():.4g}, mean {fine.mean():.4g}"
-            if fine.size < value.size:
-                text += f", {value.size - fine.size} not finite"
-        return text
-    if isinstance(value, Seed):
-        return f"np.random.default_rng({value.value})"
-    if isinstance(value, Opaque):
-        return _shorten(f"{value.type_name}: {value.text}", 200)
-    if isinstance(value, np.generic):
-        return _number(value)
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, (list, tuple)):
-        open_, close = "[]" if isinstance(value, list) else "()"
-        items = [describe(v, max(4, limit // 3)) for v in value[:6]] + (
-            [f"… {len(value)} in all"] if len(value) > 6 else []
-        )
-        return f"{open_}{', '.join(items)}{close}"
-    if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join(f"{k!r}: {describe(v, max(4, limit // 3))}" for k, v in list(value.items())[:16])
-            + (", …}" if len(value) > 16 else "}")
-        )
-    return _shorten(repr(value), 300)
-
-
 def _call_text(sheet: Sheet, question: Question) -> str:
     inputs = ", ".join(f"{name}={_argument(value)}" for name, value in question.inputs.items())
     label = f"  – {question.label}" if question.label else ""
@@ -577,10 +369,6 @@ def _argument(value: Any) -> str:
     return describe(value)
 
 
-def _both(expected: Any, received: Any) -> tuple[tuple[str, str], ...]:
-    return (("returned", describe(received)), ("expected", describe(expected)))
-
-
 def _arrays(value: Any) -> Any:
     """Values as a criterion wants them: tensors as arrays."""
     if isinstance(value, Tensor):
@@ -590,55 +378,3 @@ def _arrays(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _arrays(entry) for key, entry in value.items()}
     return value
-
-
-def _numeric(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, Tensor, *_NUMBER))
-
-
-def _as_array(value: Any) -> np.ndarray:
-    return value.array if isinstance(value, Tensor) else np.asarray(value)
-
-
-def _dtype(value: Any) -> str:
-    return value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype.name
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a torch tensor of shape {_shape(value.array)}"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {_shape(value)}"
-    if isinstance(value, Opaque):
-        return f"an object of type {value.type_name}"
-    names = {
-        list: "a list",
-        tuple: "a tuple",
-        dict: "a dictionary",
-        str: "a string",
-        bool: "a bool",
-        type(None): "None",
-    }
-    return names.get(type(value), "a number" if isinstance(value, _NUMBER) else f"a {type(value).__name__}")
-
-
-def _shape(array: np.ndarray) -> str:
-    return str(tuple(int(n) for n in array.shape))
-
-
-def _at(index: tuple[int, ...]) -> str:
-    return f" at {list(index)}" if index else ""
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    if isinstance(value, (complex, np.complexfloating)):
-        return f"{complex(value):.6g}"
-    return f"{float(value):.6g}"
-
-
-def _shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.checking import verdict_of
+from autograder.comparison import agreement
 from autograder.diagnosis import Pair, explain
 from autograder.exercise import Exercise, case, exercise
-from autograder.verdict import Verdict, agreement
+from autograder.verdict import Verdict
 
 
 def make(reference: Callable[..., Any], cases: Callable[..., Any], **options: Any) -> Exercise:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from autograder.checking import CheckFailed, check, verdict_of
+from autograder.comparison import agreement, compare, describe, tolerances
 from autograder.exercise import Exercise, case, exercise
 from autograder.render import as_html, as_json, as_text, clean
 from autograder.sandbox.wire import Tensor
-from autograder.verdict import Verdict, agreement, compare, describe, tolerances
+from autograder.verdict import Verdict
 
 
 def scale(x: np.ndarray, factor: float) -> np.ndarray:
