@@ -221,6 +221,7 @@ def report(
 ) -> None:
     """Report on a class: every student's score, what was difficult, as a table, a page and a spreadsheet."""
     from autograder.grading import report as reporting
+    from autograder.grading import report_files
     from autograder.grading.classroom import Classroom
 
     folder = course_dir / "reports"
@@ -230,7 +231,7 @@ def report(
     }
     with known_errors():
         made = reporting.collect(Classroom(course_dir), chapter(name))
-        reporting.write(made, **targets)
+        report_files.write(made, **targets)
     if as_json:
         say({**made.to_data(), "files": {kind: str(path) for kind, path in targets.items()}})
         return

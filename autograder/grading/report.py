@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from autograder.exercise import Exercise
 from autograder.grading import grades as gradebook
-from autograder.grading.classroom import Classroom, ClassroomError, Result
+from autograder.grading.classroom import Classroom, Result
 from autograder.grading.records import Record, Store
 from autograder.notebooks import CHECK_PREFIX, definitions
 from autograder.paths import Chapter
@@ -165,23 +164,6 @@ def _written(name: str, points: float, grades: gradebook.Grades) -> Written:
     waiting = [cell for cell in cells if cell.waits]
     done = [cell.points for cell in cells if not cell.waits and cell.points is not None]
     return Written(name, points, len(waiting), len(done), mean(done) if done else None)
-
-
-def write(report: Report, html: Path, csv: Path) -> None:
-    """Write the page and the spreadsheet.
-
-    Raises:
-        ClassroomError: a file cannot be written.
-    """
-    from autograder.grading import report_page, spreadsheet
-
-    contents = {html: report_page.as_html(report).encode("utf-8"), csv: spreadsheet.as_csv(report)}
-    for path, content in contents.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            raise ClassroomError(f"Cannot write {path} ({error.strerror}); name another file.") from None
 
 
 def histogram(scores: list[float], max_score: float) -> list[tuple[int, int]]:
