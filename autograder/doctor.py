@@ -163,7 +163,7 @@ def course() -> Iterator[Line]:
 def sandbox() -> Iterator[Line]:
     """Whether a child answers, and how strongly it is held."""
     from autograder.bundle import importable_files
-    from autograder.sandbox.isolation import Limits, describe_level, level
+    from autograder.sandbox.isolation import Limits, describe_level, level, safe
     from autograder.sandbox.session import SandboxError, Server, Stopped
 
     try:
@@ -175,7 +175,7 @@ def sandbox() -> Iterator[Line]:
     if not answered:
         yield Line(BAD, "sandbox", "it cannot import the checks.", INSTALL)
     # Only who grades other people's code has to think about the level.
-    mark = ATTENTION if level() == "process" and _is_repository() else GOOD
+    mark = ATTENTION if not safe(level()) and _is_repository() else GOOD
     yield Line(mark, "sandbox", describe_level())
 
 

@@ -114,7 +114,7 @@ def test_references_cannot_be_imported_and_the_environment_is_clean(
             assert session.run_cell(f"import {name}")["failed"], name
         text = session.run_cell("import os; print(sorted(os.environ))")["outputs"][0]["text"]
         assert "SECRET" not in text
-        assert "work-" in session.run_cell("import os; print(os.getcwd())")["outputs"][0]["text"]
+        assert "/work" in session.run_cell("import os; print(os.getcwd())")["outputs"][0]["text"]
 
 
 def test_a_cell_behaves_as_in_a_notebook(server: Server) -> None:

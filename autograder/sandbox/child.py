@@ -11,12 +11,21 @@ from typing import Any, BinaryIO
 from autograder.sandbox.calling import Answer, call
 from autograder.sandbox.wire import receive, send
 
+if sys.platform == "linux":
+    from autograder.sandbox.linux import flush_c_streams
+else:
+
+    def flush_c_streams() -> None:
+        """What C code prints there comes out when its buffer is full."""
+
+
 _STREAMS = ("stdout", "stderr")
 
 
-def serve(reader: BinaryIO, writer: BinaryIO, output_bytes: int) -> None:
+def serve(reader: BinaryIO, writer: BinaryIO, output_bytes: int, shell: Shell | None = None) -> None:
     """Answer requests until the other side closes the connection."""
-    shell = _Shell(output_bytes)
+    shell = shell or Shell()
+    shell.outputs.budget = output_bytes
     while True:
         try:
             request = receive(reader)
@@ -28,15 +37,16 @@ def serve(reader: BinaryIO, writer: BinaryIO, output_bytes: int) -> None:
             send(writer, shell.call(request["name"], request["inputs"], request["probe"]))
 
 
-class _Shell:
+class Shell:
     """An IPython shell whose outputs are collected as nbformat dictionaries."""
 
-    def __init__(self, output_bytes: int) -> None:
+    def __init__(self) -> None:
         from IPython.core.displayhook import DisplayHook
         from IPython.core.displaypub import DisplayPublisher
         from IPython.core.interactiveshell import InteractiveShell
+        from traitlets.config import Config
 
-        outputs = self.outputs = _Outputs(output_bytes)
+        outputs = self.outputs = _Outputs(2**20)
 
         class Publisher(DisplayPublisher):
             def publish(self, data: Any, metadata: Any = None, *_: Any, **more: Any) -> None:
@@ -60,22 +70,41 @@ class _Shell:
             def finish_displayhook(self) -> None:
                 self._is_active = False
 
-        class Shell(InteractiveShell):
+        class Interactive(InteractiveShell):
             def enable_gui(self, gui: Any = None) -> None:
                 pass
+
+            def _tee(self, channel: str) -> Any:
+                return contextlib.nullcontext()  # IPython would keep all that is printed, without a bound
+
+            def system(self, cmd: str) -> None:
+                try:
+                    self.system_piped(cmd)
+                except OSError:  # no terminal to be had
+                    self.system_raw(cmd)
 
             def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
                 name = getattr(etype, "__name__", str(etype))
                 outputs.add({"output_type": "error", "ename": name, "evalue": _text(evalue), "traceback": list(stb)})
 
         InteractiveShell.clear_instance()
-        self.shell = Shell.instance(display_pub_class=Publisher, displayhook_class=Hook)
-        if self.shell.history_manager is not None:
-            self.shell.history_manager.enabled = False
+        settings = Config()
+        settings.HistoryManager.enabled = False  # its thread would not survive a fork
+        self.shell = Interactive.instance(display_pub_class=Publisher, displayhook_class=Hook, config=settings)
         with contextlib.suppress(Exception):
             from matplotlib_inline.backend_inline import configure_inline_support
 
             configure_inline_support(self.shell, "module://matplotlib_inline.backend_inline")
+
+    @classmethod
+    def warm(cls) -> Shell:
+        """A shell that has drawn a figure and run a cell, and shows no trace of it: forks find all of that loaded."""
+        shell = cls()
+        shell.run("import matplotlib.pyplot\nmatplotlib.pyplot.plot([1, 2]).clear()\n1 + 1")
+        shell.run("raise ValueError")
+        shell.shell.reset(new_session=True)
+        shell.shell.execution_count = 1
+        return shell
 
     def run(self, source: str) -> dict[str, Any]:
         """Run one cell; returns its outputs and whether it ended in an error."""
@@ -166,6 +195,7 @@ class _Outputs:
             finally:
                 for name in _STREAMS:
                     setattr(sys, name, before[name])
+                flush_c_streams()
                 os.dup2(saved[0], 1)
                 os.dup2(saved[1], 2)
                 for fd in saved:

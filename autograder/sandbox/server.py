@@ -1,85 +1,223 @@
-"""The warm server: imports the heavy libraries once, then forks one child a submission.
+"""The warm server: imports the heavy libraries once, then forks one jailed child a submission.
 
-Run as ``python -m autograder.sandbox.server FD`` by :mod:`autograder.sandbox.session`, in a clean environment and with a path
-that holds neither references nor exercises. A request is a JSON line; the answer to ``fork`` carries the child's socket.
+Run as ``python -m autograder.sandbox.server FD OPTIONS`` by :mod:`autograder.sandbox.session`, in a clean environment and with a
+path that holds neither references nor exercises. How strongly children are held is settled here once, at the start; no
+request can change it. A request is a JSON line; the answer to ``fork`` carries the child's socket.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from autograder.sandbox.child import serve
-from autograder.sandbox.isolation import Limits, apply_limits, die_with_parent
+from autograder.sandbox.isolation import LEVELS, Limits, apply_limits, die_with_parent
+from autograder.sandbox.jail import Jail, Slot, best
+from autograder.sandbox.wire import send
+
+_RAISED = 97  # exit status of a child that could not be locked in
 
 
-def warm() -> None:
-    """Import what notebooks use, without starting a thread: a thread would not survive the fork."""
-    import IPython.core.interactiveshell
+def warm() -> Any:
+    """Import what notebooks use and make the shell that they run in, without starting a thread: none would survive the fork."""
     import matplotlib
-    import numpy
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
     import matplotlib.pyplot
     import torch
 
+    from autograder.sandbox.child import Shell
+
     torch.set_num_threads(1)
     parameter = torch.nn.Parameter(torch.zeros(2))
     parameter.sum().backward()  # the first backward and the first optimiser load hundreds of modules
     torch.optim.SGD([parameter], lr=0.1).step()
-    _ = (IPython, numpy)
+    return Shell.warm()
 
 
-def main(fd: int) -> None:
-    """Serve until the other side closes."""
-    die_with_parent()
-    connection = socket.socket(fileno=fd)
-    warm()
-    connection.sendall(b'{"ready": true}\n')
-    requests = connection.makefile("rb")
-    children: set[int] = set()
-    for line in requests:
-        request: dict[str, Any] = json.loads(line)
-        if request["op"] == "fork":
-            ours, theirs = socket.socketpair()
-            pid = os.fork()
-            if pid == 0:
-                _child(theirs, request)
-            theirs.close()
-            children.add(pid)
-            socket.send_fds(connection, [json.dumps({"pid": pid}).encode() + b"\n"], [ours.fileno()])
-            ours.close()
-        elif request["op"] == "reap":
-            status = _reap(int(request["pid"]), children, float(request["patience"]))
-            connection.sendall(json.dumps({"status": status}).encode() + b"\n")
+class Server:
+    """Children by their process number, as this server sees it."""
 
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        shadow = Path(os.environ["NNLM_SHADOW"]).resolve()
+        self.folder, self.shell = folder, None
+        self.children: dict[int, Slot | None] = {}
+        self.jail, self.level, self.why = best(folder, shadow, options["device"], options["at_most"], self._try)
+        if self.jail is None or not self.jail.namespaces:
+            with contextlib.suppress(OSError, AttributeError):
+                from autograder.sandbox import linux
 
-def _reap(pid: int, children: set[int], patience: float) -> int:
-    """Kill a child with everything in its session, and return its exit status, negative for a signal.
+                linux.adopt_orphans()
 
-    ``patience`` is how many seconds a child that is already ending may take: its own exit status says more than our kill.
-    """
-    if pid not in children:
-        return -1
-    children.discard(pid)
-    deadline = time.monotonic() + patience
-    done, status = os.waitpid(pid, os.WNOHANG)
-    while not done and time.monotonic() < deadline:
-        time.sleep(0.005)
+    def _try(self, jail: Jail) -> None:
+        """Lock a child in that does nothing else.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        self.jail = jail
+        folder = self.folder / "trial"
+        folder.mkdir(exist_ok=True)
+        reading, writing = os.pipe()
+        pid, slot = self._fork(Limits(), folder, writing)
+        os.close(writing)
+        with open(reading, "rb") as answer:
+            said = answer.read()
+        self.children[pid] = slot
+        self.reap(pid, 1.0)
+        shutil.rmtree(folder, ignore_errors=True)
+        if said != b"locked in":
+            raise OSError(1, said.decode() or "the child ended")
+
+    def _fork(self, limits: Limits, folder: Path, connection: int) -> tuple[int, Slot | None]:
+        slot = self.jail.take(limits, folder) if self.jail else None
+        pid = self.jail.fork() if self.jail else os.fork()
+        if pid == 0:
+            self._child(limits, folder, slot, connection)
+        return pid, slot
+
+    def open(self, limits: Limits, folder: Path, connection: int) -> int:
+        """Fork a child that serves on a socket."""
+        pid, slot = self._fork(limits, folder, connection)
+        self.children[pid] = slot
+        return pid
+
+    def _child(self, limits: Limits, folder: Path, slot: Slot | None, connection: int) -> None:
+        code = _RAISED
+        try:
+            os.setsid()
+            _close_all_but(connection)
+            try:
+                home = self._lock_in(limits, folder, slot)
+            except OSError as error:
+                if self.shell is None:
+                    os.write(connection, str(error.strerror or error).encode())
+                else:
+                    with os.fdopen(connection, "wb") as writer:
+                        send(writer, {"ready": False, "reason": str(error.strerror or error)})
+                return
+            if self.shell is None:
+                os.write(connection, b"locked in")
+            else:
+                _serve(self.shell, connection, limits, *home)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _lock_in(self, limits: Limits, folder: Path, slot: Slot | None) -> tuple[str, str, str]:
+        devnull = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(devnull, fd)
+        os.close(devnull)
+        if self.jail is None or slot is None:
+            die_with_parent()
+            apply_limits(limits)
+            os.chdir(folder)
+            return str(folder), os.environ.get("HOME", str(folder)), str(folder)
+        home = self.jail.home(slot) if not self.jail.namespaces else None
+        if not self.jail.namespaces:
+            if slot.user is not None and home is not None:
+                for path in home[1:]:
+                    os.chown(path, slot.user, slot.user)
+            os.chdir(folder)
+        self.jail.enter(slot, limits)
+        return home or self.jail.home(slot)
+
+    def reap(self, pid: int, patience: float) -> dict[str, Any]:
+        """Kill a child with everything it started, and say how it ended.
+
+        Args:
+            pid: the child.
+            patience: how many seconds a child that is already ending may take: its own exit status says more than our kill.
+        """
+        if pid not in self.children:
+            return {"status": -1}
+        slot = self.children.pop(pid)
+        deadline = time.monotonic() + patience
         done, status = os.waitpid(pid, os.WNOHANG)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)  # what it left behind in its session
-    if not done:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
+        while not done and time.monotonic() < deadline:
+            time.sleep(0.002)
+            done, status = os.waitpid(pid, os.WNOHANG)
+        if not done:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self.jail is None or not self.jail.namespaces:
+            self._kill_session(pid, slot)
+        if not done:
+            _, status = os.waitpid(pid, 0)  # with namespaces: returns when all of the child's processes are gone
+        said: dict[str, Any] = {"status": os.waitstatus_to_exitcode(status)}
+        if slot is not None and self.jail is not None:
+            if slot.group is not None:
+                usage = slot.group.usage()
+                said |= {
+                    "out_of_memory": usage.out_of_memory,
+                    "peak_mb": usage.peak_mb,
+                    "too_many_processes": usage.too_many_processes,
+                }
+            self.jail.give_back(slot)
+        return said
+
+    def _kill_session(self, pid: int, slot: Slot | None) -> None:
+        """Without a namespace of processes: what a child started, also what left its session."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        if slot is not None and slot.user is not None:
+            _kill_all_of(slot.user)
+        for _ in range(100):  # orphans come to this process, their own children after them
+            strays = [child for child in _children_of(os.getpid()) if child != pid and child not in self.children]
+            if not strays:
+                return
+            for stray in strays:
+                with contextlib.suppress(OSError):
+                    os.kill(stray, signal.SIGKILL)
+                    os.waitpid(stray, 0)
+
+    def watch(self, pid: int) -> dict[str, Any]:
+        """What a child and everything it started hold, where no control group counts it."""
+        slot = self.children.get(pid)
+        family = _family_of(pid)
+        share, whole = _memory_kb(os.getpid())
+        # Of the pages that children have from this server, they carry what this server's own share leaves.
+        memory = max(0, sum(_memory_kb(member)[0] for member in family) - (whole - share)) / 1024
+        disk = 0.0
+        if slot is not None and self.jail is not None and not self.jail.namespaces:
+            disk = _size_of(slot.folder) / 2**20
+        return {"memory_mb": memory, "processes": len(family), "disk_mb": disk}
+
+    def close(self) -> None:
+        """End every child."""
+        for pid in list(self.children):
+            self.reap(pid, 0.0)
+        if self.jail is not None:
+            self.jail.close()
+
+
+def _serve(shell: Any, connection: int, limits: Limits, work: str, home: str, temporary: str) -> None:
+    import random
+    import tempfile
+
+    import numpy
+
+    from autograder.sandbox.child import serve
+
+    os.environ.update(
+        HOME=home, TMPDIR=temporary, IPYTHONDIR=f"{home}/.ipython", USER="student", LOGNAME="student", PWD=work
+    )
+    os.environ.pop("MPLCONFIGDIR", None)
+    tempfile.tempdir = None
+    random.seed()
+    numpy.random.seed()
+    with os.fdopen(connection, "rb", closefd=False) as reader, os.fdopen(connection, "wb") as writer:
+        send(writer, {"ready": True})
+        serve(reader, writer, int(limits.output_mb * 2**20), shell)
 
 
 def _close_all_but(kept: int) -> None:
@@ -88,29 +226,105 @@ def _close_all_but(kept: int) -> None:
     os.closerange(kept + 1, 65_536)
 
 
-def _child(connection: socket.socket, request: dict[str, Any]) -> None:
-    code = 1
+def _kill_all_of(user: int) -> None:
+    """Kill every process of a user, in one call that no fork can outrun."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            os.setresuid(user, user, user)
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _children_of(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError, ValueError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def _family_of(pid: int) -> list[int]:
+    family: list[int] = []
+    waiting = [pid]
+    while waiting and len(family) < 10_000:
+        member = waiting.pop()
+        family.append(member)
+        waiting += _children_of(member)
+    return family
+
+
+def _memory_kb(pid: int) -> tuple[int, int]:
+    """Memory that is not a file's, of a process: its fair share of what it shares with others, and all of it."""
+    share = whole = 0
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                share += int(line.split()[1])
+            elif line.startswith("Anonymous:"):
+                whole += int(line.split()[1])
+    return share, whole
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        for where, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.lstat(os.path.join(where, name)).st_blocks * 512
+    return total
+
+
+def main(fd: int, options: dict[str, Any]) -> None:
+    """Serve until the other side closes; it may be gone without a word."""
+    os.umask(0o022)
+    connection = socket.socket(fileno=fd)
+    server = Server(Path(options["folder"]), options)
+    server.shell = warm()
+    gc.collect()
+    gc.freeze()  # the collector of a child leaves our pages shared
+    ready = {"ready": True, "level": server.level, "why": server.why, "pid": os.getpid()}
+    connection.sendall(json.dumps(ready).encode() + b"\n")
     try:
-        os.setsid()
-        die_with_parent()
-        _close_all_but(connection.fileno())
-        apply_limits(Limits(**request["limits"]))
-        os.chdir(request["folder"])
-        devnull = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(devnull, fd)
-        import random
-
-        import numpy
-
-        random.seed()
-        numpy.random.seed()
-        with connection.makefile("rb") as reader, connection.makefile("wb") as writer:
-            serve(reader, writer, int(request["limits"]["output_mb"] * 2**20))
-        code = 0
+        for line in connection.makefile("rb"):
+            _answer(server, connection, json.loads(line))
+    except OSError:
+        pass  # the other side is gone
     finally:
-        os._exit(code)
+        server.close()
+
+
+def _answer(server: Server, connection: socket.socket, request: dict[str, Any]) -> None:
+    if request["op"] == "fork":
+        ours, theirs = socket.socketpair()
+        try:
+            pid = server.open(Limits(**request["limits"]), Path(request["folder"]), theirs.fileno())
+            said: dict[str, Any] = {"pid": pid}
+        except OSError as error:
+            said = {"pid": -1, "reason": str(error.strerror or error)}
+        theirs.close()
+        socket.send_fds(connection, [json.dumps(said).encode() + b"\n"], [ours.fileno()])
+        ours.close()
+        return
+    if request["op"] == "reap":
+        said = server.reap(int(request["pid"]), float(request["patience"]))
+    else:
+        said = server.watch(int(request["pid"]))
+    connection.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _say_level(folder: Path) -> None:
+    """Find out the level, print it, and end; ``folder`` is removed by the one who asks, as mounts of ours lie on it."""
+    os.environ["NNLM_SHADOW"] = str(folder)
+    server = Server(folder, {"device": "cpu", "at_most": LEVELS[0]})
+    server.close()
+    print(json.dumps({"level": server.level, "why": server.why}), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    if sys.argv[1] == "--level":
+        _say_level(Path(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]), json.loads(sys.argv[2]))

@@ -13,18 +13,25 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from autograder.sandbox.calling import Answer
-from autograder.sandbox.isolation import Limits
+from autograder.sandbox.isolation import LEVELS, Limits
 from autograder.sandbox.wire import WireError, receive, send
 
 _SIGNALS = {
-    -9: "it was killed, most likely for using too much memory",
+    -4: "it crashed (illegal instruction)",
+    -6: "it was aborted",
+    -9: "it was killed",
     -11: "it crashed (segmentation fault)",
     -24: "it used up its processor time",
     -25: "it wrote too large a file",
 }
+_PREFIX = "nnlm-sandbox-"
+#: Settings that choose a processor's kernels; without them old libraries may compute wrongly on new processors.
+_PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+#: How often a child is looked at where no control group counts its memory, in seconds.
+_WATCH = 0.1
 
 
 class SandboxError(Exception):
@@ -40,34 +47,46 @@ class Stopped(Exception):
 
 
 class Server:
-    """A warm server, or where there is no fork, a maker of cold children."""
+    """A warm server, or where there is no fork, a maker of cold children.
 
-    def __init__(self, files: list[Path], root: Path) -> None:
+    ``level`` is the isolation that its children get, ``why`` says why it is no stronger one.
+    """
+
+    def __init__(self, files: list[Path], root: Path, at_most: str = LEVELS[0], device: str = "cpu") -> None:
         """Start it.
 
         Args:
             files: what student code may import of this project, as paths below ``root``.
             root: where those files lie.
+            at_most: the strongest level of isolation to use.
+            device: ``"cuda"`` lets children use NVIDIA devices.
 
         Raises:
             SandboxError: it did not start.
         """
-        self.folder = Path(tempfile.mkdtemp(prefix="nnlm-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.folder.chmod(0o711)  # where children have users of their own they must reach their folders
         self.shadow = self.folder / "shadow"
+        self.device = device
         for file in files:
             target = self.shadow / file.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+            shutil.copyfile(file, target)
         self.started = 0
+        self.usage: dict[str, Any] = {}  # what the last child that ended had used
+        self.level, self.why = LEVELS[-1], "jails need Linux"
         self.forks = sys.platform == "linux"
         if self.forks:
-            self._start()
+            self._start(at_most)
 
-    def _start(self) -> None:
+    def _start(self, at_most: str) -> None:
+        self._hold = _hold(self.folder)
+        _sweep()
         self.socket, theirs = socket.socketpair()
-        log = (self.folder / "server.log").open("wb")
+        log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT, 0o600)
+        options = {"folder": str(self.folder), "at_most": at_most, "device": self.device}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, "autograder.sandbox.server", str(theirs.fileno())],
+            [sys.executable, "-c", _BOOT, "autograder.sandbox.server", str(theirs.fileno()), json.dumps(options)],
             env=self._environment(),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -76,24 +95,37 @@ class Server:
             cwd=self.folder,
         )
         theirs.close()
-        log.close()
+        os.close(log)
         self.lines = self.socket.makefile("rb")
-        if not self.lines.readline():
+        line = self.lines.readline()
+        if not line:
             tail = (self.folder / "server.log").read_text(errors="replace").strip().splitlines()[-1:]
+            self.close()
             raise SandboxError(
                 f"The grading sandbox did not start ({' '.join(tail) or 'no message'}); run `python3 start.py doctor`."
             )
+        ready = json.loads(line)
+        self.level, self.why, self.pid = ready["level"], ready["why"], ready["pid"]
 
     def _environment(self) -> dict[str, str]:
         kept = {
-            name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR") if name in os.environ
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR", *_PROCESSOR)
+            if name in os.environ
         }
+        if self.device == "cuda":
+            cuda = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}  # asking for devices must not start CUDA before the fork
+            names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "CUDA_HOME")
+            cuda |= {name: os.environ[name] for name in names if name in os.environ}
+        else:
+            cuda = {"CUDA_VISIBLE_DEVICES": ""}
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         return {
             **kept,
             **threads,
+            **cuda,
             "HOME": str(home),
             "IPYTHONDIR": str(home / "ipython"),
             "MPLCONFIGDIR": str(home / "matplotlib"),
@@ -110,12 +142,17 @@ class Server:
         if not self.forks:
             return self._open_cold(limits, workspace)
         request = {"op": "fork", "limits": asdict(limits), "folder": str(workspace)}
-        self.socket.sendall(json.dumps(request).encode() + b"\n")
-        data, fds, _, _ = socket.recv_fds(self.socket, 4096, 1)
+        try:
+            self.socket.sendall(json.dumps(request).encode() + b"\n")
+            data, fds, _, _ = socket.recv_fds(self.socket, 4096, 1)
+        except OSError:
+            data, fds = b"", []
         if not fds:
             raise SandboxError("The grading sandbox stopped; start the command again.")
-        connection = socket.socket(fileno=fds[0])
-        return Session(limits, workspace, connection, self, json.loads(data)["pid"], None)
+        said = json.loads(data)
+        session = Session(limits, workspace, socket.socket(fileno=fds[0]), self, said["pid"], None)
+        session.wait_until_ready(said.get("reason", ""))
+        return session
 
     def _open_cold(self, limits: Limits, workspace: Path) -> Session:
         listener = socket.create_server(("127.0.0.1", 0))
@@ -150,21 +187,37 @@ class Server:
         return Session(limits, workspace, connection, self, process.pid, process)
 
     def reap(self, pid: int, patience: float) -> int:
-        """End a child with its whole session; returns its exit status (negative: a signal)."""
-        self.socket.sendall(json.dumps({"op": "reap", "pid": pid, "patience": patience}).encode() + b"\n")
-        line = self.lines.readline()
-        return int(json.loads(line)["status"]) if line else -1
+        """End a child with everything it started; returns its exit status (negative: a signal). ``usage`` says more."""
+        self.usage = self._request({"op": "reap", "pid": pid, "patience": patience})
+        return int(self.usage.get("status", -1))
+
+    def watch(self, pid: int) -> dict[str, Any]:
+        """What a child holds now: ``memory_mb``, ``processes``, ``disk_mb``; empty when the server is gone."""
+        return self._request({"op": "watch", "pid": pid})
+
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            self.socket.sendall(json.dumps(request).encode() + b"\n")
+            line = self.lines.readline()
+        except (OSError, ValueError):
+            line = b""
+        return dict(json.loads(line)) if line else {}
 
     def close(self) -> None:
-        """End the server and remove its folder."""
+        """End the server and remove what is left of it."""
         if self.forks:
             self.lines.close()
             self.socket.close()
             try:
-                self.process.wait(timeout=5)
+                self.process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            if hasattr(self, "pid"):
+                from autograder.sandbox import cgroups
+
+                cgroups.remove_of(self.pid)
+            os.close(self._hold)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Server:
@@ -188,10 +241,47 @@ class Session:
     ) -> None:
         self.limits, self.workspace, self.connection, self.server, self.pid = limits, workspace, connection, server, pid
         self.process = process
-        self.reader: BinaryIO = connection.makefile("rb")
-        self.writer: BinaryIO = connection.makefile("wb")
+        self.reader: Any = _Reader(self)
+        self.writer: Any = _Writer(connection)
         self.deadline = time.monotonic() + limits.total_seconds
+        self.until = self.deadline
+        self.watched = process is None and server.level != "full"
         self.open = True
+
+    def wait_until_ready(self, reason: str) -> None:
+        """Wait until the child is locked in.
+
+        Raises:
+            SandboxError: it cannot be; nothing was run.
+        """
+        said: Any = None
+        self.until = time.monotonic() + 60
+        with contextlib.suppress(OSError, EOFError, WireError):
+            said = None if reason else receive(self.reader, budget=4096)
+        if type(said) is dict and said.get("ready") is True:
+            return
+        reason = reason or (str(said.get("reason", ""))[:200] if type(said) is dict else "")
+        self.close()
+        raise SandboxError(
+            f"A submission could not be locked in ({reason or 'no message'}); run `python3 start.py doctor`."
+        )
+
+    def look(self) -> None:
+        """Compare what the child holds with its limits, where nothing else does.
+
+        Raises:
+            _TooMuch: it holds more.
+        """
+        if not self.watched:
+            return
+        held = self.server.watch(self.pid)
+        for name, limit, words in (
+            ("memory_mb", self.limits.memory_mb, "it used more than {} MB of memory"),
+            ("disk_mb", self.limits.disk_mb, "it wrote more than {} MB of files"),
+            ("processes", self.limits.processes, "it started more than {} processes"),
+        ):
+            if float(held.get(name, 0.0)) > limit:
+                raise _TooMuch(words.format(f"{limit:,}"))
 
     def run_cell(self, source: str) -> dict[str, Any]:
         """Run a cell: ``{"outputs": [...], "failed": bool}``.
@@ -227,6 +317,7 @@ class Session:
         left = min(seconds, self.deadline - time.monotonic())
         if left <= 0:
             raise self._stop("timeout", f"The notebook used up its {self.limits.total_seconds:g} s.")
+        self.until = time.monotonic() + left
         self.connection.settimeout(left)
         try:
             send(self.writer, request)
@@ -235,13 +326,18 @@ class Session:
             raise self._stop(
                 "timeout", f"{what} did not end within {left:.0f} s; look for a loop that never ends."
             ) from None
+        except _TooMuch as held:
+            raise self._stop("died", f"{what} ended the process that ran it: {held}.") from None
         except WireError as error:
             raise self._stop("died", f"{what} sent back {error}.") from None
         except (EOFError, OSError):
             raise self._stop("died", f"{what} ended the process that ran it: ") from None
 
     def _stop(self, status: str, reason: str) -> Stopped:
-        code = self.close(patience=2.0 if status == "died" else 0.0)
+        code = self.close(patience=2.0 if reason.endswith(": ") else 0.0)
+        if self.process is None and self.server.usage.get("out_of_memory"):
+            what = reason.partition(" ended ")[0].partition(" did not ")[0]
+            return Stopped("died", f"{what} used more than {self.limits.memory_mb:,} MB of memory and was ended.")
         if reason.endswith(": "):
             reason += _SIGNALS.get(code, f"exit status {code}") + "."
         return Stopped(status, reason)
@@ -251,9 +347,8 @@ class Session:
         if not self.open:
             return 0
         self.open = False
-        for stream in (self.reader, self.writer, self.connection):
-            with contextlib.suppress(OSError):
-                stream.close()
+        with contextlib.suppress(OSError):
+            self.connection.close()
         if self.process is not None:
             self.process.kill()
             code = self.process.wait()
@@ -267,6 +362,80 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _TooMuch(Exception):
+    """A child holds more than it may; the message says of what."""
+
+
+class _Reader:
+    """Reads from a child until the session's deadline, however slowly the bytes come, and looks after it meanwhile."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def read(self, count: int) -> bytes:
+        """At least one byte, at most ``count``; none when the other side has closed.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            _TooMuch: the child holds more than it may.
+        """
+        connection = self.session.connection
+        while True:
+            left = self.session.until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(min(left, _WATCH) if self.session.watched else left)
+            try:
+                return connection.recv(count)
+            except TimeoutError:
+                self.session.look()
+
+
+class _Writer:
+    """Collects a message and sends it within the connection's time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Add a piece."""
+        self.parts.append(data)
+
+    def flush(self) -> None:
+        """Send what was collected."""
+        data, self.parts = b"".join(self.parts), []
+        self.connection.sendall(data)
+
+
+def _hold(folder: Path) -> int:
+    """Mark a folder as in use for as long as this process lives."""
+    import fcntl
+
+    fd = os.open(folder / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def _sweep() -> None:
+    """Remove folders whose process was killed before it could do so."""
+    import fcntl
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            fd = os.open(folder / "in-use", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if os.fstat(fd).st_uid == os.geteuid():
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass  # in use
+        finally:
+            os.close(fd)
 
 
 # Before anything of this project is imported, the import path must show the allowed files only.
