@@ -273,6 +273,28 @@ def test_killing_the_grader_or_the_server_ends_everything(server: Server, victim
         assert [path for path in Path("/sys/fs/cgroup").rglob(f"nnlm-{pid}")] == []
 
 
+def test_a_course_inside_a_folder_that_python_is_read_from_is_hidden(tmp_path: Path) -> None:
+    """As when the course was unpacked below an environment's folder."""
+    course = Path(sys.prefix, f"course-{os.getpid()}")
+    (course / "autograder").mkdir(parents=True)
+    (course / "secret").write_text("secret")
+    try:
+        for file in importable_files():
+            target = course / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        files = [course / file.relative_to(ROOT) for file in importable_files()]
+        with Server(files, course) as server:
+            if server.level in ("full", "no-cgroup"):
+                with server.open(Limits()) as session:
+                    said = session.run_cell(f"import os; print(os.listdir({str(course)!r}))")["outputs"][0]["text"]
+                assert said == "[]\n"
+            else:
+                assert "move the course elsewhere" in server.why
+    finally:
+        shutil.rmtree(course)
+
+
 # ---- levels ----------------------------------------------------------------------------------------------------------
 def test_a_level_says_what_it_means_and_why_it_is_no_stronger() -> None:
     for name in LEVELS:
@@ -413,6 +435,8 @@ def test_the_filter_answers_as_meant(
         assert ask((56, 220), 0x11 | flag) == eperm
     assert ask((16, 29), 0, 0x5401) == allow
     assert ask((16, 29), 0, 0x5412) == eperm
+    assert ask((157, 167), 1) == 0x00050000  # says yes and does nothing
+    assert ask((157, 167), 15) == allow
     assert ask((135, 92), 0) == ask((135, 92), 0xFFFFFFFF) == allow
     assert ask((135, 92), 0x0040000) == eperm
     for_own = allow if namespaces else eperm

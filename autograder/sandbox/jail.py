@@ -18,8 +18,10 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autograder.sandbox import landlock, linux, seccomp
 from autograder.sandbox.cgroups import Group, Groups
@@ -54,7 +56,7 @@ class Slot:
 class Jail:
     """One level of isolation, prepared in the server's process."""
 
-    def __init__(self, level: str, folder: Path, shadow: Path, device: str) -> None:
+    def __init__(self, level: str, folder: Path, shadow: Path, device: str, hidden: list[str]) -> None:
         """Prepare.
 
         Args:
@@ -62,6 +64,7 @@ class Jail:
             folder: the server's own folder.
             shadow: the copy of what student code may import of this project.
             device: ``cpu``, or ``cuda`` to let children use NVIDIA devices.
+            hidden: folders that must not be seen, should they lie inside one that is shown.
 
         Raises:
             NoJail: it does not work here.
@@ -70,6 +73,7 @@ class Jail:
         self.namespaces = level in ("full", "no-cgroup")
         self.is_root = os.geteuid() == 0 and linux.has_capability(linux.CAP_SETUID)
         self.readable = readable_places(shadow)
+        self.hidden = [Path(path) for path in hidden if self._is_shown(Path(path))]
         self.server = os.getpid()
         self.gpu = sorted(str(path) for path in Path("/dev").glob("nvidia*")) if device == "cuda" else []
         self.groups: Groups | None = None
@@ -95,6 +99,8 @@ class Jail:
     # ---- in the server -------------------------------------------------------------------------------------------
     def _check_landlock(self) -> None:
         version = landlock.abi()
+        if self.hidden:
+            raise NoJail(f"{self.hidden[0]} lies inside a folder that Python is read from; move the course elsewhere")
         if version == 0:
             raise NoJail("the kernel has no Landlock")
         if version < 6 and not self.is_root:
@@ -140,6 +146,11 @@ class Jail:
         for place in self.readable:
             if not place.is_relative_to("/usr") and not place.is_relative_to("/tmp"):
                 self._show(place)
+        for path in self.hidden:
+            linux.mount("tmpfs", str(root / path.relative_to("/")), "tmpfs", _PLAIN, "size=1m,mode=755")
+            for place in self.readable:
+                if place.is_relative_to(path):
+                    self._show(place)
         for name in _DEVICES:
             (root / "dev" / name).touch()
             linux.mount(f"/dev/{name}", str(root / "dev" / name), None, linux.MS_BIND)
@@ -149,6 +160,11 @@ class Jail:
             (root / "dev" / name).symlink_to(target)
         (root / "dev/ptmx").symlink_to("pts/ptmx")
         linux.mount("tmpfs", str(root), None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | linux.MS_NOSUID)
+
+    def _is_shown(self, path: Path) -> bool:
+        """Whether a folder lies strictly inside one that children see."""
+        shown = [*self.readable, *(Path("/", name) for name in _TREES)]
+        return path.is_dir() and any(path != place and path.is_relative_to(place) for place in shown)
 
     def _show(self, place: Path, *, read_only: bool = True) -> None:
         target = self.root / place.relative_to("/")
@@ -330,25 +346,25 @@ def _loopback_up() -> None:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS: up, running
 
 
-def best(folder: Path, shadow: Path, device: str, at_most: str, works: object) -> tuple[Jail | None, str, str]:
+def best(
+    folder: Path, shadow: Path, options: dict[str, Any], works: Callable[[Jail], None]
+) -> tuple[Jail | None, str, str]:
     """Find the strongest level that works.
 
     Args:
         folder: the server's own folder.
         shadow: what may be imported of this project.
-        device: ``cpu`` or ``cuda``.
-        at_most: the strongest level to try.
+        options: ``at_most``, the strongest level to try, and what :class:`Jail` takes.
         works: called with a jail; raises :class:`OSError` when a child of it cannot be locked in.
 
     Returns:
         The jail (None at level ``none``), its level, and why no stronger one is used.
     """
-    assert callable(works)
     why: list[str] = []
-    for level in LEVELS[LEVELS.index(at_most) : -1]:
+    for level in LEVELS[LEVELS.index(options["at_most"]) : -1]:
         jail = None
         try:
-            jail = Jail(level, folder, shadow, device)
+            jail = Jail(level, folder, shadow, options["device"], options["hidden"])
             works(jail)
             return jail, level, "; ".join(why)
         except OSError as error:

@@ -44,7 +44,8 @@ _SHARED: dict[str, tuple[int | None, int | None]] = {
     **{"connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242)},
 }
 _MEMFD_CREATE, _SHMGET, _SOCKET, _SOCKETPAIR = (319, 279), (29, 194), (41, 198), (53, 199)
-_CLONE, _CLONE3, _IOCTL, _PERSONALITY = (56, 220), (435, 435), (16, 29), (135, 92)
+_CLONE, _CLONE3, _IOCTL, _PERSONALITY, _PRCTL = (56, 220), (435, 435), (16, 29), (135, 92), (157, 167)
+_PR_SET_PDEATHSIG = 1
 _NEWER = 463
 _X32 = 0x40000000
 
@@ -61,7 +62,7 @@ _FAMILIES = (1, 2, 10)  # unix, inet, inet6: not vsock, netlink, packet, …
 _CONNECTED_KINDS = (1, 5)  # stream, seqpacket: a datagram could name another receiver
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
-_ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+_ALLOW, _KILL, _EPERM, _ENOSYS, _PRETEND = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ARCH_AT, _NUMBER_AT, _ARGUMENTS_AT = 4, 0, 16  # in struct seccomp_data; both architectures are little-endian
 
@@ -101,6 +102,8 @@ def program(*, namespaces: bool, anonymous_files: bool) -> list[tuple[int, int, 
             code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
     code += _when(_CLONE[column], 0, [(_ANY_BIT, 0, 1, _NEW_NAMESPACES), (_RETURN, 0, 0, _EPERM)])
     code += _when(_IOCTL[column], 1, _refuse(_TERMINAL_INJECTION))
+    # The signal at the server's death stays what it is; torch sets one for its workers and must hear no error.
+    code += _when(_PRCTL[column], 0, [(_EQUAL, 0, 1, _PR_SET_PDEATHSIG), (_RETURN, 0, 0, _PRETEND)])
     code += _when(_PERSONALITY[column], 0, _only((0, 0xFFFFFFFF)))
     if namespaces:
         code += _when(_SOCKET[column], 0, _only(_FAMILIES))

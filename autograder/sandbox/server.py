@@ -50,7 +50,8 @@ class Server:
         shadow = Path(os.environ["NNLM_SHADOW"]).resolve()
         self.folder, self.shell = folder, None
         self.children: dict[int, Slot | None] = {}
-        self.jail, self.level, self.why = best(folder, shadow, options["device"], options["at_most"], self._try)
+        self.ending: set[int] = set()
+        self.jail, self.level, self.why = best(folder, shadow, options, self._try)
         if self.jail is None or not self.jail.namespaces:
             with contextlib.suppress(OSError, AttributeError):
                 from autograder.sandbox import linux
@@ -141,6 +142,7 @@ class Server:
         if pid not in self.children:
             return {"status": -1}
         slot = self.children.pop(pid)
+        self.ending.add(pid)
         deadline = time.monotonic() + patience
         done, status = os.waitpid(pid, os.WNOHANG)
         while not done and time.monotonic() < deadline:
@@ -153,6 +155,7 @@ class Server:
             self._kill_session(pid, slot)
         if not done:
             _, status = os.waitpid(pid, 0)  # with namespaces: returns when all of the child's processes are gone
+        self.ending.discard(pid)
         said: dict[str, Any] = {"status": os.waitstatus_to_exitcode(status)}
         if slot is not None and self.jail is not None:
             if slot.group is not None:
@@ -172,7 +175,7 @@ class Server:
         if slot is not None and slot.user is not None:
             _kill_all_of(slot.user)
         for _ in range(100):  # orphans come to this process, their own children after them
-            strays = [child for child in _children_of(os.getpid()) if child != pid and child not in self.children]
+            strays = self._strays()
             if not strays:
                 return
             for stray in strays:
@@ -180,17 +183,20 @@ class Server:
                     os.kill(stray, signal.SIGKILL)
                     os.waitpid(stray, 0)
 
+    def _strays(self) -> list[int]:
+        """Processes that children started and left behind: without a namespace they come to this process."""
+        return [child for child in _children_of(os.getpid()) if child not in self.children and child not in self.ending]
+
     def watch(self, pid: int) -> dict[str, Any]:
         """What a child and everything it started hold, where no control group counts it."""
         slot = self.children.get(pid)
-        family = _family_of(pid)
+        alone = self.jail is not None and self.jail.namespaces
+        family = _family_of([pid] if alone else [pid, *self._strays()])
         share, whole = _memory_kb(os.getpid())
         # Of the pages that children have from this server, they carry what this server's own share leaves.
         memory = max(0, sum(_memory_kb(member)[0] for member in family) - (whole - share)) / 1024
-        disk = 0.0
-        if slot is not None and self.jail is not None and not self.jail.namespaces:
-            disk = _size_of(slot.folder) / 2**20
-        return {"memory_mb": memory, "processes": len(family), "disk_mb": disk}
+        disk, files = _size_of(slot.folder) if slot is not None and not alone else (0, 0)
+        return {"memory_mb": memory, "processes": len(family), "disk_mb": disk / 2**20, "files": files}
 
     def close(self) -> None:
         """End every child."""
@@ -245,9 +251,9 @@ def _children_of(pid: int) -> list[int]:
     return found
 
 
-def _family_of(pid: int) -> list[int]:
+def _family_of(roots: list[int]) -> list[int]:
     family: list[int] = []
-    waiting = [pid]
+    waiting = list(roots)
     while waiting and len(family) < 10_000:
         member = waiting.pop()
         family.append(member)
@@ -267,14 +273,18 @@ def _memory_kb(pid: int) -> tuple[int, int]:
     return share, whole
 
 
-def _size_of(folder: Path) -> int:
-    total = 0
+def _size_of(folder: Path) -> tuple[int, int]:
+    """Bytes on disk and number of the files below a folder; stops counting where there are very many."""
+    size = count = 0
     with contextlib.suppress(OSError):
-        for where, _, names in os.walk(folder):
+        for where, folders, names in os.walk(folder):
+            count += len(folders) + len(names)
+            if count > 50_000:
+                break
             for name in names:
                 with contextlib.suppress(OSError):
-                    total += os.lstat(os.path.join(where, name)).st_blocks * 512
-    return total
+                    size += os.lstat(os.path.join(where, name)).st_blocks * 512
+    return size, count
 
 
 def main(fd: int, options: dict[str, Any]) -> None:
@@ -318,7 +328,7 @@ def _answer(server: Server, connection: socket.socket, request: dict[str, Any]) 
 def _say_level(folder: Path) -> None:
     """Find out the level, print it, and end; ``folder`` is removed by the one who asks, as mounts of ours lie on it."""
     os.environ["NNLM_SHADOW"] = str(folder)
-    server = Server(folder, {"device": "cpu", "at_most": LEVELS[0]})
+    server = Server(folder, {"device": "cpu", "at_most": LEVELS[0], "hidden": []})
     server.close()
     print(json.dumps({"level": server.level, "why": server.why}), flush=True)
 

@@ -31,7 +31,7 @@ _PREFIX = "nnlm-sandbox-"
 #: Settings that choose a processor's kernels; without them old libraries may compute wrongly on new processors.
 _PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 #: How often a child is looked at where no control group counts its memory, in seconds.
-_WATCH = 0.1
+_WATCH = 0.15
 
 
 class SandboxError(Exception):
@@ -68,6 +68,7 @@ class Server:
         self.folder.chmod(0o711)  # where children have users of their own they must reach their folders
         self.shadow = self.folder / "shadow"
         self.device = device
+        self.hidden = [str(root.resolve()), os.getcwd()]  # in case they lie where Python is read from
         for file in files:
             target = self.shadow / file.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ class Server:
         _sweep()
         self.socket, theirs = socket.socketpair()
         log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT, 0o600)
-        options = {"folder": str(self.folder), "at_most": at_most, "device": self.device}
+        options = {"folder": str(self.folder), "at_most": at_most, "device": self.device, "hidden": self.hidden}
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, "autograder.sandbox.server", str(theirs.fileno()), json.dumps(options)],
             env=self._environment(),
@@ -278,6 +279,7 @@ class Session:
         for name, limit, words in (
             ("memory_mb", self.limits.memory_mb, "it used more than {} MB of memory"),
             ("disk_mb", self.limits.disk_mb, "it wrote more than {} MB of files"),
+            ("files", self.limits.files, "it made more than {} files"),
             ("processes", self.limits.processes, "it started more than {} processes"),
         ):
             if float(held.get(name, 0.0)) > limit:

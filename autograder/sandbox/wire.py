@@ -28,6 +28,7 @@ BFLOAT16 = "bfloat16"
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 MAX_TEXT = 20_000
+MAX_TREE = 32 * 2**20  # bytes of JSON in a message, which take several times as much memory once parsed
 DEFAULT_BUDGET = 256 * 1024 * 1024
 _HEADER = struct.Struct("<QQ")  # bytes of JSON, bytes of buffers
 _TAG = "$"
@@ -210,6 +211,8 @@ def receive(stream: BinaryIO, budget: int = DEFAULT_BUDGET) -> Any:
         WireError: the frame is malformed or larger than ``budget`` bytes.
     """
     text_bytes, buffer_bytes = _HEADER.unpack(_exactly(stream, _HEADER.size))
+    if text_bytes > MAX_TREE:
+        raise WireError(f"a message with {text_bytes:,} bytes of structure; at most {MAX_TREE:,} are allowed")
     if text_bytes + buffer_bytes > budget:
         raise WireError(f"a message of {text_bytes + buffer_bytes:,} bytes; at most {budget:,} are allowed")
     text = _exactly(stream, text_bytes)
