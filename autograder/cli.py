@@ -164,29 +164,66 @@ def release(
 def grade(
     name: Annotated[str, typer.Argument(metavar="CHAPTER")],
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    exercise: Annotated[
+        str, typer.Option(help="Grade only this exercise anew; every other verdict and score stays.")
+    ] = "",
     again: Annotated[bool, typer.Option("--again", help="Also what is graded already and has not changed.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped, with its own settings.")
+    ] = False,
     seed: Annotated[
         str,
         typer.Option(
-            help="Secret from which fresh cases are drawn; by default a new one for each submission, kept for regrades."
+            help="Secret from which fresh cases are drawn; by default a submission keeps its own until it changes."
         ),
     ] = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that grade; by default one a processor, at most 8.")
+    ] = None,
+    cluster: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler, as tcp://HOST:PORT.")] = "",
+    device: Annotated[str | None, typer.Option(help="Where student code may compute: cpu or cuda.")] = None,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Grade also where student code cannot be locked in.")
+    ] = False,
     course_dir: CourseDir = CLASSROOM,
     as_json: Json = False,
 ) -> None:
     """Grade a chapter's submissions with fresh cases."""
     from autograder.grading.classroom import Classroom
-    from autograder.sandbox.isolation import describe_level, level
+    from autograder.grading.report import results_table, weakest_isolation
+    from autograder.sandbox.isolation import describe_level
 
-    with known_errors(), progress("starting", quiet=as_json) as report:
-        results = Classroom(course_dir).grade(chapter(name), student, again, seed, progress=report)
+    if resume and (student or exercise or again or seed):
+        raise Trouble("A run is resumed with its own settings; give --resume without the others.", 2)
+    if device not in (None, "cpu", "cuda"):
+        raise Trouble(f"'{device}' is no device; choose cpu or cuda.", 2)
+    one, classroom = chapter(name), Classroom(course_dir)
+    overrides = {**({"device": device} if device else {}), **({"unsafe": True} if unsafe else {})}
+    try:
+        with known_errors(), grading_progress(quiet=as_json) as watch:
+            results = classroom.grade(
+                one,
+                student,
+                again,
+                seed,
+                overrides,
+                workers=workers,
+                exercise=exercise,
+                resume=resume,
+                cluster=cluster,
+                watch=watch,
+            )
+    except KeyboardInterrupt:
+        raise Trouble(
+            f"Stopped; nothing that is graded is lost. `nnlm grade {one.name} --resume` goes on.", 130
+        ) from None
+    isolation = weakest_isolation(classroom, one, results)
     if as_json:
-        say({"chapter": chapter(name).name, "isolation": level(), "students": [r.to_data() for r in results]})
+        say({"chapter": one.name, "isolation": isolation, "students": [r.to_data() for r in results]})
     else:
-        from autograder.grading.report import results_table
-
         out.print(results_table(results))
-        out.print(escape(f"Isolation – {describe_level()}"), style="dim")
+        if isolation:
+            out.print(escape(f"Isolation – {describe_level(isolation)}"), style="dim")
     if any(result.score is None for result in results):  # someone could not be graded; the table says why
         raise typer.Exit(1)
 
@@ -429,6 +466,54 @@ def mutants(
         raise typer.Exit(1)
 
 
+@app.command()
+@guarded
+def attack(
+    level: Annotated[
+        str, typer.Option(help="The strongest isolation to use: full, no-cgroup, landlock or none.")
+    ] = "full",
+    only: Annotated[str, typer.Option(metavar="N,N", help="Only these attacks, by their numbers.")] = "",
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="Run at every level and write the table docs/attacks.md.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Attack the grader in sixty ways and see what comes of it."""
+    from rich.table import Table
+
+    from autograder.grading import attack_table, attacks
+    from autograder.sandbox.isolation import LEVELS
+
+    numbers = [part.strip() for part in only.split(",") if part.strip()]
+    known = [str(one.id) for one in attacks.corpus()]
+    if level not in LEVELS:
+        raise Trouble(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.", 2)
+    if unknown := [number for number in numbers if number not in known]:
+        raise Trouble(f"There is no attack '{unknown[0]}'; they have the numbers 1 to {len(known)}.", 2)
+    with known_errors(), progress("making the class", quiet=as_json) as report:
+        chosen = [int(number) for number in numbers]
+        rows = [row for one in (LEVELS if write_docs else (level,)) for row in attacks.run(one, chosen, report)]
+    if write_docs and not chosen:
+        try:
+            attack_table.write(rows)
+        except ValueError as error:
+            raise Trouble(f"The table is not written: {error}.") from None
+    surprises = attack_table.surprises(rows)
+    if as_json:
+        say({"attacks": [row.to_data() for row in rows]})
+    else:
+        table = Table("", "attack", "level", "required", "got", "", "what was said")
+        for row in rows:
+            cells = (row.title, row.level, row.required, row.got)
+            table.add_row(str(row.id), *map(escape, cells), "✓" if row.held else "✗", escape(row.detail[:200]))
+        out.print(table)
+        out.print(f"{sum(row.held for row in rows)} of {len(rows)} held.")
+        for row in surprises:
+            out.print(escape(f"{row.id} at level {row.level}: docs/attacks.md says otherwise."))
+    if surprises:
+        raise typer.Exit(1)
+
+
 @app.command("progress")
 @guarded
 def progress_command(as_json: Json = False) -> None:
@@ -469,6 +554,33 @@ def progress(first: str, quiet: bool) -> Iterator[Callable[[str, int, int], None
     with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
         task = bar.add_task(first, total=None)
         yield lambda who, done, total: bar.update(task, description=escape(who), completed=done, total=total)
+
+
+@contextmanager
+def grading_progress(quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Lines on stderr: how many are done, how long it will take, who is being graded and for how long."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from autograder.grading.report import duration
+
+    columns = (
+        SpinnerColumn(),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task("starting", total=None, left="")
+
+        def watch(state: Any) -> None:
+            seconds = state.seconds_left
+            about = "" if seconds is None else duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
+            left = f"about {about} left" if about else ""
+            bar.update(task, description=escape(state.sentence()), completed=state.done, total=state.total, left=left)
+
+        yield watch
 
 
 @contextmanager

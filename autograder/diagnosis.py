@@ -63,9 +63,10 @@ def recognise(sheet: Sheet, answers: list[Answer], differs: Callable[[Question, 
         telling = [question for question, _ in asked if name in question.mistakes]
         if len(telling) < len(asked) or not asked:
             continue
-        if not any(differs(question, question.mistakes[name]) for question in telling):
+        # The first answer that is not the same settles it, mostly in the first case.
+        if not all(_same_answer(sheet, question, question.mistakes[name], answer) for question, answer in asked):
             continue
-        if all(_same_answer(sheet, question, question.mistakes[name], answer) for question, answer in asked):
+        if any(differs(question, question.mistakes[name]) for question in telling):
             return Diagnosis("misconception", sentence, name=name)
     return None
 

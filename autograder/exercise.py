@@ -10,10 +10,11 @@ sheets serve the notebook; fresh ones, from a secret seed, serve grading.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -98,8 +99,30 @@ class Question:
     expected: Answer
     label: str = ""
     held: dict[str, Any] = field(default_factory=dict)
-    mistakes: dict[str, Answer] = field(default_factory=dict)
-    terms: dict[str, Any] = field(default_factory=dict)  # what a sum consists of, by name; each shaped like the answer
+    mistakes: Mapping[str, Answer] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)  # what a sum consists of, by name; each shaped like the answer
+
+
+class OnDemand(Mapping[str, Any]):
+    """Values that are computed when they are first asked for; a right answer never asks for those of the mistakes."""
+
+    def __init__(self, makers: dict[str, Callable[[], Any]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 @dataclass(frozen=True)
@@ -145,6 +168,7 @@ class Exercise:
         self.gradient: Gradient | None = None
         self._probe: Callable[..., Any] | None = None
         self._criterion: Callable[..., Any] | None = None
+        self.without: tuple[str, ...] | None = None
         if not self.promise:
             raise ExerciseError(
                 f"{self.where}: exercise '{self.name}' has no docstring; write its promise to the student."
@@ -203,6 +227,10 @@ class Exercise:
         """Declare that the exercise returns the gradients of ``forward`` with respect to ``wrt``, in that order."""
         self.gradient = Gradient(forward, wrt, upstream)
 
+    def does_without(self, *modules: str) -> None:
+        """Name the modules whose use is flagged in a submission; by default it follows from the reference."""
+        self.without = modules
+
     # ---- what the fronts read ------------------------------------------------------------------------------------
     @property
     def probe_source(self) -> str | None:
@@ -243,8 +271,9 @@ class Exercise:
             if expected.status == "raised" and not self._may_raise(expected):
                 raised = expected.raised
                 raise ExerciseError(f"{self.where}: the reference of '{self.name}' fails: {raised and raised.message}")
-            wrong = {m.name: call(m.implementation, entry.inputs, self.probe_source) for m in self.mistakes if mistakes}
-            terms = {name: call(function, entry.inputs).value for name, function in self.terms.items() if mistakes}
+            wrong, terms = self._mistaken(entry), self._terms_of(entry)
+            if not mistakes:
+                wrong = terms = OnDemand({})
             questions.append(Question(entry.inputs, expected, entry.label, entry.held, wrong, terms))
         return Sheet(
             name=self.name,
@@ -261,6 +290,16 @@ class Exercise:
             wrt=self.gradient.wrt if self.gradient else (),
             upstream=self.gradient.upstream if self.gradient else None,
         )
+
+    def _mistaken(self, entry: Case) -> OnDemand:
+        probe = self.probe_source
+        return OnDemand({m.name: functools.partial(call, m.implementation, entry.inputs, probe) for m in self.mistakes})
+
+    def _terms_of(self, entry: Case) -> OnDemand:
+        def value(function: Callable[..., Any]) -> Any:
+            return call(function, entry.inputs).value
+
+        return OnDemand({name: functools.partial(value, function) for name, function in self.terms.items()})
 
     def verify(self, seed: str) -> None:
         """Hold the reference to numerical differentiation on the cases of a seed; the two oracles must not disagree.
@@ -356,6 +395,7 @@ def explanation(
     return made
 
 
+@functools.cache
 def source_of(function: Callable[..., Any]) -> str:
     """Source of a function or class without decorators, dedented: how mistakes, probes and criteria travel."""
     text = textwrap.dedent(inspect.getsource(function))

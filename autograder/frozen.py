@@ -104,7 +104,7 @@ def _to_data(sheet: Sheet) -> dict[str, Any]:
             "held": q.held,
             "expected": q.expected.to_data(),
             "mistakes": {name: answer.to_data() for name, answer in q.mistakes.items()},
-            "terms": q.terms,
+            "terms": dict(q.terms),
         }
         for q in sheet.questions
     ]

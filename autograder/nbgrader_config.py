@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ configure(c, Path(__file__).parent)
 '''
 
 
+def _set_aside(course: Path, notebooks: list[str], **_: Any) -> None:
+    """Before nbgrader copies a submission's files: links and special files go to the folder ``refused``."""
+    from autograder.grading.opening import set_aside
+
+    for folder in {Path(notebook).parent for notebook in notebooks}:
+        set_aside(folder, course / "refused" / folder.parent.name / folder.name, f"{folder.name}.ipynb")
+
+
 def configure(c: Any, course: Path) -> None:
     """Put the course's plug-ins into nbgrader's plug points.
 
@@ -37,17 +46,20 @@ def configure(c: Any, course: Path) -> None:
         course: the course's folder; ``NNLM_DB_URL`` in the environment is the gradebook's address,
             unless the file goes on to name another.
     """
+    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader import preprocessors as stock
 
+    from autograder.grading.hiding import HideTests
     from autograder.grading.late import LateByDay
     from autograder.grading.preprocessors import Judge, ShowIntake, SubmissionExporter
-    from autograder.grading.showing import safe_markdown
+    from autograder.grading.showing import Harmless, safe_code, safe_markdown, same
 
     c.CourseDirectory.root = str(course.resolve())
     c.CourseDirectory.course_id = "nnlm"
     if os.environ.get("NNLM_DB_URL"):
         c.CourseDirectory.db_url = os.environ["NNLM_DB_URL"]
     c.Autograde.exporter_class = SubmissionExporter
+    c.Autograde.pre_convert_hook = partial(_set_aside, course.resolve())
     # The exporter has rebuilt every locked cell before the first of these sees the notebook.
     c.Autograde.sanitize_preprocessors = [
         stock.ClearOutput,
@@ -67,4 +79,6 @@ def configure(c: Any, course: Path) -> None:
     ]
     c.AssignLatePenalties.plugin_class = LateByDay
     # The formgrader and feedback show what students wrote; none of it may run there.
-    c.HTMLExporter.filters = {"markdown2html": safe_markdown}
+    c.HTMLExporter.filters = {"markdown2html": safe_markdown, "highlight_code": safe_code, "strip_files_prefix": same}
+    c.HTMLExporter.preprocessors = [Harmless]
+    c.GenerateFeedback.preprocessors = [HideTests, stock.GetGrades, CSSHTMLHeaderPreprocessor]

@@ -71,6 +71,7 @@ class Verdict:
     seed: str = ""
     outputs: tuple[OutputCheck, ...] = ()
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # for the instructor only: how the answers came about
 
     def to_data(self) -> dict[str, Any]:
         """As plain data, ready for JSON."""

@@ -107,9 +107,10 @@ def joined(outputs: list[Any]) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
-def in_jupyter() -> dict[str, list[tuple[Any, ...]]]:
+def in_jupyter(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
-    NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True).execute()
+    where = {"metadata": {"path": str(tmp_path_factory.mktemp("jupyter"))}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True, resources=where).execute()
     return {name: joined(cell.outputs) for name, cell in zip(CELLS, notebook.cells, strict=True)}
 
 

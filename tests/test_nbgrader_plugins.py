@@ -91,6 +91,11 @@ def course(tmp_path_factory):
     hand_in(root, CHAPTER, "broken", '{"cells": [')
     hand_in(root, CHAPTER, "late", solved(CHAPTER), "2026-11-02 12:30:00 UTC")
     hand_in(root, CHAPTER, "grace", solved(CHAPTER), "2026-11-01 12:14:00 UTC")
+    folder = hand_in(root, CHAPTER, "linked", solved(CHAPTER)).parent
+    (folder / "passwd").symlink_to("/etc/passwd")
+    (folder / "etc").symlink_to("/etc")
+    os.mkfifo(folder / "pipe")
+    (folder / "notes.txt").write_text("an honest file")
     nbgrader(root, "autograde", CHAPTER.name)
     return classroom
 
@@ -130,6 +135,15 @@ def test_nbgraders_command_line_grades_with_our_executor(course):
     sentence = definitions(CHAPTER)["threshold_unit"].mistakes[4].sentence
     assert error.evalue == sentence
     assert "Not right" in panel.data["text/html"]
+
+
+def test_links_and_pipes_beside_a_notebook_are_set_aside_and_never_copied(course):
+    assert scores(course, CHAPTER)["linked"] == AUTOMATIC
+    copied = {path.name for path in (course.root / "autograded" / "linked" / CHAPTER.name).iterdir()}
+    assert copied == {f"{CHAPTER.name}.ipynb", "notes.txt"}
+    refused = sorted((course.root / "refused" / "linked" / CHAPTER.name).iterdir())
+    assert sorted(path.name.partition("-")[2] for path in refused) == ["etc", "passwd", "pipe"]
+    assert sum(path.is_symlink() for path in refused) == 2
 
 
 def test_verdicts_are_recorded_with_their_seed(course):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import glob
-import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
@@ -20,10 +17,13 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograder import bundle
 from autograder.grading.late import settle
 from autograder.grading.pool import default_workers, each
-from autograder.grading.records import Store, fingerprint
+from autograder.grading.records import Store
 from autograder.nbgrader_config import TEMPLATE
 from autograder.notebooks import generate_assignment, instructor_notebook, quiet_nbgrader, scripts_on_path
 from autograder.paths import Chapter
+
+if TYPE_CHECKING:
+    from autograder.grading.run import State
 
 
 class ClassroomError(Exception):
@@ -148,6 +148,11 @@ class Classroom:
         overrides: dict[str, Any] | None = None,
         progress: Callable[[str, int, int], None] | None = None,
         workers: int | None = None,
+        *,
+        exercise: str = "",
+        resume: bool = False,
+        cluster: str = "",
+        watch: Callable[[State], None] | None = None,
     ) -> list[Result]:
         """Grade submissions of a chapter; a student's trouble stays that student's.
 
@@ -155,61 +160,28 @@ class Classroom:
             chapter: what to grade.
             students: whose; everyone's by default.
             again: also those that are graded already and have not changed.
-            seed: secret for fresh cases; by default each submission keeps the seed of its record, or gets a new one.
+            seed: secret for fresh cases; by default a submission keeps its seed until it changes.
             overrides: settings of ``Judge``.
-            progress: called with a student's name, how many are done, how many there are.
+            progress: called with who is being graded, how many are done, how many there are.
             workers: processes; by default as many as are worth it.
+            exercise: grade only this exercise anew; every other verdict and score stays.
+            resume: go on with a run that was stopped, with its own students, seed and exercise.
+            cluster: address of a Dask scheduler whose workers grade; empty: this machine.
+            watch: as ``progress``, with everything there is to tell.
+
+        Raises:
+            ClassroomError: it cannot begin, or the gradebook cannot be written; what is graded is kept.
         """
-        if not (self.root / "release" / chapter.name / f"{chapter.name}.ipynb").is_file():
-            raise ClassroomError(
-                f"{chapter.name} has not been released in {self.root}; begin with `nnlm release {chapter.name}`."
-            )
-        everyone = self.submissions(chapter)
-        unknown = [name for name in students or [] if name not in everyone]
-        if unknown:
-            raise ClassroomError(f"No submission of {unknown[0]} for {chapter.name} in {self.root / 'submitted'}.")
-        wanted = students or everyone
-        if not wanted:
-            where = self.root / "submitted" / "STUDENT" / chapter.name / f"{chapter.name}.ipynb"
-            raise ClassroomError(f"Nobody has handed in {chapter.name}: put each notebook at {where}.")
-        rows: list[tuple[object, ...]] = [(self.root, chapter, again, seed, overrides or {}, who) for who in wanted]
-        return list(each(_grade_student, rows, workers or default_workers(len(wanted)), progress))
+        from autograder.grading.run import Run, Settings
 
-    def grade_one(self, chapter: Chapter, student: str, again: bool, seed: str, overrides: dict[str, Any]) -> str:
-        """Run nbgrader's autograde for one student; returns a sentence when it failed."""
-        from nbgrader.converters import Autograde
+        def tell(state: State) -> None:
+            if progress is not None:
+                progress(state.sentence(), state.done, state.total)
+            if watch is not None:
+                watch(state)
 
-        if glob.escape(student) != student:
-            return "nbgrader reads [, * and ? in a folder's name as a pattern; rename the student's folder."
-        folder = self.root / "submitted" / student / chapter.name
-        expected = folder / f"{chapter.name}.ipynb"
-        if not expected.exists() and not expected.is_symlink():
-            others = sorted(p.name for p in folder.glob("*.ipynb"))
-            found = f"found {', '.join(others)}; rename it" if others else "the folder has no notebook"
-            return f"There is no {expected.name}: {found}."
-        if any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in folder.rglob("*")):
-            return "The submission holds a link or a special file; remove it and grade again."
-        config = self.config()
-        config.CourseDirectory.assignment_id = chapter.name
-        config.CourseDirectory.student_id = student
-        config.Judge.update({**overrides, **({"seed": seed} if seed else {})})
-        with quiet_nbgrader() as log:
-            converter = Autograde(coursedir=CourseDirectory(config=config), config=config)
-            converter.force = again or self._changed(chapter, student)
-            try:
-                converter.start()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                logging.getLogger(__name__).debug("autograde failed", exc_info=True)
-                return f"nbgrader could not grade it: {str(log) or error}"
-        return ""
-
-    def _changed(self, chapter: Chapter, student: str) -> bool:
-        submitted = self.root / "submitted" / student / chapter.name / f"{chapter.name}.ipynb"
-        graded = self.root / "autograded" / student / chapter.name / f"{chapter.name}.ipynb"
-        record = Store(self.root).load(chapter.name, student)
-        return graded.exists() and (record is None or record.submission != fingerprint(submitted))
+        settings = Settings(list(students or []), again, seed, exercise, dict(overrides or {}))
+        return Run(self, chapter, settings, workers=workers, cluster=cluster, watch=tell).go(resume)
 
     def result(self, chapter: Chapter, student: str, problem: str = "", seconds: float = 0.0) -> Result:
         """What the gradebook and the record say of one student."""
@@ -289,15 +261,6 @@ class Classroom:
                     f"nbgrader could not write the feedback of {student}: {str(log) or error}"
                 ) from error
         return sorted((self.root / "feedback" / student / chapter.name).glob("*.html"))
-
-
-def _grade_student(
-    root: Path, chapter: Chapter, again: bool, seed: str, overrides: dict[str, Any], student: str
-) -> Result:
-    classroom = Classroom(root)
-    started = time.perf_counter()
-    problem = classroom.grade_one(chapter, student, again, seed, overrides)
-    return classroom.result(chapter, student, problem, time.perf_counter() - started)
 
 
 def _write_feedback(root: Path, chapter: Chapter, student: str) -> list[Path]:

@@ -1,16 +1,12 @@
 """Taking a submission in: whatever was done to the notebook, its locked cells, checks and ids are the source's again.
 
-Student text survives in every case: in its solution cell when the cell can be recognised by its id or by the name it
-defines, otherwise as an ordinary cell.
+Student text survives in every case: in its solution cell when the cell can be recognised by its id, by the name it
+defines or by its place, otherwise as an ordinary cell. What could not be kept is said in the repairs.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import os
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +15,31 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.cells import LONG_RUN, SKIP
+from autograder.grading.matching import Cell, grade_id_of, owners_of
+from autograder.grading.opening import Unreadable, name_trouble, survey, take_in
+from autograder.grading.parsing import Submitted, parse
 
-MAX_BYTES = 20 * 2**20
+__all__ = [
+    "Intake",
+    "Submitted",
+    "Unreadable",
+    "name_trouble",
+    "parse",
+    "read",
+    "rebuild",
+    "survey",
+    "take_in",
+]
+
 MAX_CELLS = 2_000
 MAX_CELL_CHARACTERS = 200_000
+MAX_PICTURES = 200
+#: The minor version of the format since which cells have ids.
+CELL_IDS = 5
+#: Pictures pasted into a written answer: kinds that cannot carry a script, in base64 that cannot leave its attribute.
 PICTURES = ("image/png", "image/jpeg", "image/gif")
-
-
-class Unreadable(Exception):
-    """A submission that is not a notebook; the message is a sentence for the student."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*", re.ASCII)
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}", re.ASCII)
 
 
 @dataclass
@@ -38,41 +50,13 @@ class Intake:
     repairs: list[str] = field(default_factory=list)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Submitted:
     """Read a submitted notebook file as plain JSON.
 
     Raises:
         Unreadable: it is no regular file, too large, or not a notebook.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        raise Unreadable("The submitted file is a link or cannot be opened; submit the notebook itself.") from None
-    with os.fdopen(fd, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise Unreadable("The submitted file is not a regular file; submit the notebook itself.")
-        if about.st_size > MAX_BYTES:
-            raise Unreadable(
-                f"The notebook has {about.st_size / 2**20:.0f} MB; clear its outputs, {MAX_BYTES >> 20} MB is the limit."
-            )
-        raw = file.read(MAX_BYTES + 1)
-    try:
-        data = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise Unreadable("The notebook is not text in UTF-8; save it again from JupyterLab.") from None
-    except RecursionError:
-        raise Unreadable("The notebook is nested too deeply; save it again from JupyterLab.") from None
-    except ValueError as error:
-        line = getattr(error, "lineno", "?")
-        raise Unreadable(
-            f"The notebook is not valid JSON (line {line}); it was cut off or edited by hand. Save it again from JupyterLab."
-        ) from None
-    if not isinstance(data, dict) or not isinstance(data.get("cells", data.get("worksheets")), list):
-        raise Unreadable("The file is JSON, but not a notebook; submit the .ipynb file of the chapter.")
-    if "worksheets" in data and "cells" not in data:
-        raise Unreadable("The notebook has the format of IPython 3 or older; open it in JupyterLab and save it again.")
-    return data
+    return parse(take_in(path))
 
 
 def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
@@ -86,157 +70,167 @@ def rebuild(submitted: dict[str, Any], template: NotebookNode) -> Intake:
         A valid notebook in which every cell with a grade id is the template's, except for the sources of
         solution cells and the pictures in written answers.
     """
-    repairs: list[str] = []
-    cells = [cell for raw in submitted.get("cells", [])[:MAX_CELLS] if (cell := _clean(raw))]
-    if len(submitted.get("cells", [])) > MAX_CELLS:
-        repairs.append(f"only the first {MAX_CELLS} cells were read")
-    anchors = {cell.metadata.nbgrader.grade_id: cell for cell in template.cells if _grade_id(cell)}
-    owners = _owners(cells, anchors, repairs)
+    repairs: list[str] = list(getattr(submitted, "notes", []))
+    cells = _cells(submitted.get("cells"), repairs)
+    anchors = {grade_id: cell for cell in template.cells if (grade_id := grade_id_of(cell))}
+    given = {_text(cell.source).strip() for cell in template.cells}
+    owners = owners_of(cells, anchors, given, repairs)
     following: dict[str | None, list[NotebookNode]] = {None: []}
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, Cell] = {}
     current: str | None = None
     for index, cell in enumerate(cells):
         grade_id = owners.get(index)
         if grade_id is None:
-            following.setdefault(current, []).append(_plain(cell))
+            if not cell.dropped:
+                following.setdefault(current, []).append(_plain(cell))
             continue
         current = grade_id
         anchor = anchors[grade_id]
         if anchor.metadata.nbgrader.solution:
             answers[grade_id] = cell
-        elif cell["source"].strip() != anchor.source.strip():
+        elif cell.source.strip() != _text(anchor.source).strip():
             repairs.append(f"`{grade_id}` was changed; its original was restored")
-    present = set(owners.values())
     rebuilt: list[NotebookNode] = list(following[None])
+    present = set(owners.values())
     for grade_id, anchor in anchors.items():
-        cell = nbformat.from_dict(anchor)
-        if anchor.metadata.nbgrader.solution:
-            answer = answers.get(grade_id, {"source": anchor.source, "pictures": {}})
-            cell.source = answer["source"]
-            if cell.cell_type == "markdown" and answer["pictures"]:
-                cell.attachments = nbformat.from_dict(answer["pictures"])
+        rebuilt.append(_answered(anchor, answers.get(grade_id)))
         if grade_id not in present:
             repairs.append(f"`{grade_id}` was missing; its original was restored")
-        rebuilt.append(cell)
         rebuilt += following.get(grade_id, [])
     if _kernel_name(submitted) not in ("", "python3"):
         repairs.append(f"the kernel was set to {_kernel_name(submitted)!r}; the course's is used")
-    notebook = nbformat.v4.new_notebook(cells=rebuilt, metadata=nbformat.from_dict(template.metadata))
+    # Put together without nbformat's validation, which here would take as long as all the rest.
+    notebook = NotebookNode(
+        cells=rebuilt, metadata=nbformat.from_dict(template.metadata), nbformat=4, nbformat_minor=CELL_IDS
+    )
     _unique_ids(notebook)
     return Intake(notebook, repairs)
 
 
-def _owners(cells: list[dict[str, Any]], anchors: dict[str, NotebookNode], repairs: list[str]) -> dict[int, str]:
-    """Which submitted cell stands for which grade id."""
-    claims: dict[str, list[int]] = {}
-    for index, cell in enumerate(cells):
-        if cell["grade_id"] in anchors:
-            claims.setdefault(cell["grade_id"], []).append(index)
-    owners: dict[int, str] = {}
-    for grade_id, indices in claims.items():
-        anchor = anchors[grade_id]
-        # Of several copies the one that was worked on counts: the last whose text differs from the released one.
-        worked = [i for i in indices if cells[i]["source"].strip() != anchor.source.strip()]
-        chosen = (worked or indices)[-1] if anchor.metadata.nbgrader.solution else indices[0]
-        owners[chosen] = grade_id
-        if len(indices) > 1:
-            repairs.append(f"`{grade_id}` stood {len(indices)} times; one counts")
-            for index in indices:
-                if index != chosen and not anchor.metadata.nbgrader.solution:
-                    cells[index]["drop"] = True
-    by_source = {
-        anchor.source.strip(): grade_id for grade_id, anchor in anchors.items() if not anchor.metadata.nbgrader.solution
-    }
-    for index, cell in enumerate(cells):
-        if index in owners or cell.get("drop"):
-            continue
-        known = by_source.get(cell["source"].strip())
-        if known is not None and known not in owners.values():
-            owners[index] = known
-            repairs.append(f"`{known}` had lost its id; it was recognised by its text")
-        elif known is not None:
-            cell["drop"] = True  # a copy of a locked cell
-    taken = set(owners.values())
-    for grade_id, anchor in anchors.items():
-        if grade_id in taken or not anchor.metadata.nbgrader.solution or anchor.cell_type != "code":
-            continue
-        defining = [
-            i
-            for i, c in enumerate(cells)
-            if i not in owners and c["type"] == "code" and grade_id in _defined(c["source"])
-        ]
-        if defining:
-            owners[defining[-1]] = grade_id
-            repairs.append(f"the cell of `{grade_id}` had lost its id; it was recognised by what it defines")
-    # Written answers whose id was changed: in order, as far as there are cells that claim to be a solution.
-    lost = [
-        g
-        for g, a in anchors.items()
-        if g not in set(owners.values()) and a.cell_type == "markdown" and a.metadata.nbgrader.solution
-    ]
-    stray = [i for i, c in enumerate(cells) if i not in owners and c["type"] == "markdown" and c["solution"]]
-    for grade_id, index in zip(lost, stray, strict=False):
-        owners[index] = grade_id
-        repairs.append(f"the answer `{grade_id}` had another id; it was recognised by its place")
-    for index in [i for i, c in enumerate(cells) if c.get("drop")]:
-        cells[index]["source"] = ""
-    return owners
+def _cells(raw: Any, repairs: list[str]) -> list[Cell]:
+    """The submitted cells, as many and as long as are taken in; what is left out is said."""
+    found = raw if isinstance(raw, list) else []
+    kept = [cell for entry in found[:MAX_CELLS] if isinstance(entry, dict) and (cell := _cell(entry))]
+    if len(found) > MAX_CELLS:
+        repairs.append(f"only the first {MAX_CELLS} cells of {len(found)} were read")
+    no_cells = min(len(found), MAX_CELLS) - len(kept)
+    if no_cells:
+        repairs.append(f"{no_cells} of the notebook's cells held nothing that is a cell and were left out")
+    lost = [cell for cell in kept if cell.lost]
+    if lost:
+        repairs.append(f"the text of {len(lost)} cells held something other than text, which was left out")
+    long = [cell for cell in kept if len(cell.source) > MAX_CELL_CHARACTERS]
+    for cell in long:
+        cell.source = cell.source[:MAX_CELL_CHARACTERS]
+    if long:
+        repairs.append(f"{len(long)} cells were cut to their first {MAX_CELL_CHARACTERS:,} characters")
+    if any(cell.pictures_lost for cell in kept):
+        repairs.append("attachments that are no PNG, JPEG or GIF were left out")
+    pictures = 0
+    for cell in kept:
+        pictures += len(cell.pictures)
+        if pictures > MAX_PICTURES:
+            cell.pictures = {}
+    if pictures > MAX_PICTURES:
+        repairs.append(f"of {pictures} attached pictures only the first {MAX_PICTURES} at most were kept")
+    return kept
 
 
-def _clean(raw: Any) -> dict[str, Any] | None:
+def _cell(raw: dict[str, Any]) -> Cell | None:
     """The few fields that are read of a submitted cell, each forced to its type."""
-    if not isinstance(raw, dict):
-        return None
     kind = raw.get("cell_type")
-    source = raw.get("source", "")
-    if isinstance(source, list):
-        source = "".join(part for part in source if isinstance(part, str))
-    if not isinstance(source, str):
+    # IPython 3 called a code cell's text its input.
+    source, lost = _joined(raw["source"] if "source" in raw else raw.get("input"))
+    if not source and "source" not in raw and kind not in ("code", "markdown", "raw"):
         return None
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     own = metadata.get("nbgrader")
     own = own if isinstance(own, dict) else {}
-    grade_id = own.get("grade_id")
-    tags = metadata.get("tags")
-    return {
-        "type": kind if kind in ("code", "markdown", "raw") else "raw",
-        "source": source[:MAX_CELL_CHARACTERS].encode("utf-8", "replace").decode("utf-8"),
-        "grade_id": grade_id if isinstance(grade_id, str) else None,
-        "solution": own.get("solution") is True,
-        "long": isinstance(tags, list) and LONG_RUN in tags,
-        "pictures": _pictures(raw.get("attachments")),
-    }
+    grade_id, cell_id, tags = own.get("grade_id"), raw.get("id"), metadata.get("tags")
+    pictures, pictures_lost = _pictures(raw.get("attachments"))
+    return Cell(
+        kind=kind if kind in ("code", "markdown", "raw") else "raw",
+        source=_text(source),
+        grade_id=grade_id if isinstance(grade_id, str) else None,
+        cell_id=cell_id if isinstance(cell_id, str) else None,
+        claims_solution=own.get("solution") is True,
+        long_run=isinstance(tags, list) and LONG_RUN in tags,
+        pictures=pictures,
+        lost=lost,
+        pictures_lost=pictures_lost,
+    )
 
 
-def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
-    """Pictures pasted into a text cell; other things that an attachment can hold are left out."""
-    kept = {}
-    for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
+def _joined(source: Any) -> tuple[str, bool]:
+    """All text in a cell's source, which is a string or a list of strings; and whether it held anything else."""
+    parts: list[str] = []
+    lost = False
+    waiting = [source]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            parts.append(value)
+        elif isinstance(value, list):
+            waiting += reversed(value)
+        elif value is not None:
+            lost = True
+    return "".join(parts), lost
+
+
+def _text(source: str) -> str:
+    """Text that can be written in UTF-8, with the line ends of the course."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode("utf-8")
+
+
+def _pictures(attachments: Any) -> tuple[dict[str, dict[str, str]], bool]:
+    """Pictures pasted into a text cell, and whether there was anything else, which is left out."""
+    kept: dict[str, dict[str, str]] = {}
+    if not isinstance(attachments, dict):
+        return kept, bool(attachments)
+    lost = False
+    for name, found in attachments.items():
+        bundle = found if isinstance(found, dict) else {"": found}
         data = {
-            kind: bundle[kind] for kind in PICTURES if isinstance(bundle, dict) and isinstance(bundle.get(kind), str)
+            kind: value
+            for kind, value in bundle.items()
+            if kind in PICTURES and isinstance(value, str) and _BASE64.fullmatch(value)
         }
+        lost |= len(data) < len(bundle)
         if data:
-            kept[name] = data
-    return kept
+            kept[_text(name)] = data
+    return kept, lost
 
 
-def _plain(cell: dict[str, Any]) -> NotebookNode:
-    if cell["type"] == "code":
+def _plain(cell: Cell) -> NotebookNode:
+    """A cell of the student's own."""
+    if cell.kind == "code":
         # Of all tags only the course's own survives: it spares the student's show training, never a graded cell.
-        return nbformat.v4.new_code_cell(cell["source"], metadata={"tags": [LONG_RUN, SKIP]} if cell["long"] else {})
-    if cell["type"] == "raw":
-        return nbformat.v4.new_raw_cell(cell["source"])
-    pictures = {"attachments": cell["pictures"]} if cell["pictures"] else {}
-    return nbformat.v4.new_markdown_cell(cell["source"], **pictures)
+        tags = {"tags": [LONG_RUN, SKIP]} if cell.long_run else {}
+        return _cell_of("code", cell.source, tags, execution_count=None, outputs=[])
+    if cell.kind == "raw":
+        # Pages show a raw cell's text as it is, markup and scripts included, unless it says that it is something else.
+        return _cell_of("raw", cell.source, {"raw_mimetype": "text/plain"})
+    pictures = {"attachments": nbformat.from_dict(cell.pictures)} if cell.pictures else {}
+    return _cell_of("markdown", cell.source, {}, **pictures)
 
 
-def _defined(source: str) -> set[str]:
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(re.findall(r"^(?:def|class) +(\w+)", source, re.MULTILINE))
-    return {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef))}
+def _cell_of(kind: str, source: str, metadata: dict[str, Any], **more: Any) -> NotebookNode:
+    """As nbformat's ``new_…_cell``, which validates each cell for as long as running it takes."""
+    made: NotebookNode = nbformat.from_dict(
+        {"cell_type": kind, "id": "", "metadata": metadata, "source": source, **more}
+    )
+    return made
+
+
+def _answered(anchor: NotebookNode, answer: Cell | None) -> NotebookNode:
+    """A cell of the template, with the student's answer in it."""
+    cell = nbformat.from_dict(anchor)
+    if answer is not None:
+        cell.source = answer.source
+        if cell.cell_type == "markdown" and answer.pictures:
+            cell.attachments = nbformat.from_dict(answer.pictures)
+    return cell
 
 
 def _kernel_name(submitted: dict[str, Any]) -> str:
@@ -246,11 +240,14 @@ def _kernel_name(submitted: dict[str, Any]) -> str:
     return name[:40] if isinstance(name, str) else ""
 
 
-def _grade_id(cell: NotebookNode) -> str | None:
-    found = cell.metadata.get("nbgrader", {}).get("grade_id")
-    return str(found) if found else None
-
-
 def _unique_ids(notebook: NotebookNode) -> None:
+    """Give every cell an id that nbformat accepts and no other cell has."""
+    taken: set[str] = set()
     for number, cell in enumerate(notebook.cells):
-        cell.id = _grade_id(cell) or f"cell-{number}"
+        wanted = grade_id_of(cell) or ""
+        if not _ID.fullmatch(wanted) or wanted in taken:
+            wanted = f"cell-{number}"
+        while wanted in taken:
+            wanted += "-"
+        taken.add(wanted)
+        cell.id = wanted

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbformat import NotebookNode
 
+from autograder import conduct
 from autograder.bundle import importable_files
 from autograder.cells import CHECK_PREFIX, LONG_RUN
 from autograder.exercise import Exercise, Sheet
+from autograder.grading.needed import unneeded
 from autograder.paths import ROOT
 from autograder.render import as_html, as_text, clean
 from autograder.sandbox.calling import Answer
@@ -23,7 +24,7 @@ from autograder.verdict import Verdict, judge
 
 @dataclass
 class Graded:
-    """Verdicts by exercise name, and what the cells printed and displayed, by cell id."""
+    """Verdicts by exercise name; what the cells printed and displayed, and how the verdicts look, by cell id."""
 
     verdicts: dict[str, Verdict]
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -32,11 +33,18 @@ class Graded:
 _server: Server | None = None
 
 
-def server() -> Server:
-    """This process's warm server, started on first use."""
+def server(device: str = "cpu", torch: bool = True) -> Server:
+    """This process's warm server, started on first use.
+
+    Args:
+        device: ``"cuda"`` lets student code use NVIDIA devices.
+        torch: whether the chapter uses torch; a server that has it loaded serves any chapter.
+    """
     global _server
+    if _server is not None and (_server.device != device or (torch and not _server.torch)):
+        close_server()
     if _server is None:
-        _server = Server(importable_files(), ROOT)
+        _server = Server(importable_files(), ROOT, device=device, torch=torch)
         atexit.register(close_server)
     return _server
 
@@ -49,27 +57,57 @@ def close_server() -> None:
         _server = None
 
 
-def grade(notebook: NotebookNode, exercises: dict[str, Exercise], seed: str, limits: Limits) -> Graded:
+def grade(
+    notebook: NotebookNode,
+    exercises: dict[str, Exercise],
+    seed: str,
+    limits: Limits,
+    *,
+    only: str = "",
+    given: NotebookNode | None = None,
+    sandbox: Server | None = None,
+) -> Graded:
     """Run a rebuilt notebook's cells in their order and judge each exercise where its check stands.
 
     Whatever happens to the child costs only what depended on it: a cell that hangs or kills the process is left out, a
     fresh child runs the other cells again, and grading goes on.
+
+    Args:
+        notebook: the submission.
+        exercises: what can be judged, by name.
+        seed: of the cases.
+        limits: what the submission may use.
+        only: the one exercise to judge; empty: all.
+        given: the released notebook; of its cells those run that were changed or that something depends on. None: all run.
+        sandbox: where it runs; by default this process's warm server.
     """
     graded = Graded({})
-    with Replay(server(), limits) as replay:
+    spared = unneeded(notebook, given, exercises) if given is not None else set()
+    with Replay(sandbox or server(), limits) as replay:
         for position, cell in enumerate(notebook.cells):
-            if cell.cell_type != "code":
+            if cell.cell_type != "code" or position in spared:
                 continue
             name = check_of(cell)
             if name is None:
                 _execute(replay, position, cell, graded.outputs)
-            elif name in exercises:
+            elif name in exercises and only in ("", name):
                 sheet = exercises[name].sheet(seed)
                 answers = _ask(replay, sheet, notebook.cells, graded.outputs)
-                graded.verdicts[name] = judge(sheet, answers)
+                verdict = _with_flags(judge(sheet, answers), exercises[name], sheet, replay, notebook)
+                graded.verdicts[name], graded.outputs[cell.id] = verdict, verdict_outputs(verdict)
     for position, stopped in replay.stopped.items():
         graded.outputs[notebook.cells[position].id] = [_left_out(stopped)]
     return graded
+
+
+def _with_flags(verdict: Verdict, made: Exercise, sheet: Sheet, replay: Replay, notebook: NotebookNode) -> Verdict:
+    """A verdict with what the instructor should know of how the answers came about; nothing is asked where they are wrong."""
+    if not verdict.passed:
+        return verdict
+    cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == made.name]
+    source = cells[0].source if cells else ""
+    found = conduct.flags(made, sheet, source, lambda inputs, probe: replay.call(made.name, inputs, probe))
+    return replace(verdict, flags=found)
 
 
 def check_of(cell: NotebookNode) -> str | None:
@@ -86,7 +124,16 @@ def _execute(replay: Replay, position: int, cell: NotebookNode, outputs: dict[st
         raw = replay.run(position, cell.source)
     except Stopped:
         return  # the replay remembers it
-    outputs[cell.id] = [shown for output in raw if (shown := _output(output))]
+    shown = [made for output in raw if (made := _output(output))]
+    outputs[cell.id] = _of_a_test(shown) if cell.metadata.get("nbgrader", {}).get("grade") else shown
+
+
+def _of_a_test(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs of an instructor's own test cell, as nbgrader's scoring has to read them: an error decides, a warning does not."""
+    for output in shown:
+        if output["output_type"] == "stream":
+            output["name"] = "stdout"
+    return sorted(shown, key=lambda output: output["output_type"] != "error")
 
 
 def _ask(
@@ -111,7 +158,8 @@ def _left_out(stopped: Stopped) -> dict[str, Any]:
 
 def _why_missing(name: str, replay: Replay, cells: list[NotebookNode], outputs: dict[str, list[dict[str, Any]]]) -> str:
     for position, stopped in replay.stopped.items():
-        if name in cells[position].source:
+        cell = cells[position]
+        if name in cell.source or cell.metadata.get("nbgrader", {}).get("grade_id") == name:
             return f"`{name}` could not be defined. {stopped.reason}"
     for cell in cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") == name:
@@ -154,8 +202,3 @@ def verdict_outputs(verdict: Verdict) -> list[dict[str, Any]]:
     line = clean(verdict.headline)
     error = {"output_type": "error", "ename": "Check", "evalue": line, "traceback": [f"✗ {verdict.exercise}: {line}"]}
     return [error, panel]
-
-
-def derived_seed(secret: str, *parts: str) -> str:
-    """A seed for one student and chapter from the secret of a run."""
-    return hashlib.sha256("\x00".join((secret, *parts)).encode()).hexdigest()[:32]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
-from traitlets import Float, Integer, Unicode
+from traitlets import Bool, Float, Integer, Unicode
 
 from autograder.exercise import Explanation
-from autograder.grading import intake, judge, records
-from autograder.notebooks import definitions, exercises
+from autograder.grading import intake, judge, records, work
+from autograder.notebooks import definitions
 from autograder.paths import chapter
-from autograder.sandbox.isolation import Limits, level
+from autograder.sandbox.isolation import Limits, safe
 
 
 class SubmissionExporter(NotebookExporter):
@@ -28,15 +27,19 @@ class SubmissionExporter(NotebookExporter):
         path = Path(filename)
         if "autograded" in path.parent.parent.parent.name:  # the second pass reads what the first one wrote
             return super().from_filename(filename, resources=resources, **kwargs)
+        return self.from_notebook_node(self.rebuilt(filename, resources), resources=resources, **kwargs)
+
+    def rebuilt(self, filename: str, resources: dict[str, Any]) -> NotebookNode:
+        """A submission in the released notebook's frame."""
         template = release_notebook(self, resources["nbgrader"]["assignment"], resources["nbgrader"]["notebook"])
         try:
-            taken = intake.rebuild(intake.read(path), template)
+            taken = intake.rebuild(intake.read(Path(filename)), template)
             unreadable = ""
         except intake.Unreadable as error:
             taken = intake.Intake(nbformat.from_dict(template))
             unreadable = str(error)
         taken.notebook.metadata["nnlm"] = {"repairs": taken.repairs, "unreadable": unreadable}
-        return self.from_notebook_node(taken.notebook, resources=resources, **kwargs)
+        return taken.notebook
 
 
 def course_root(configurable: Any) -> Path:
@@ -47,11 +50,15 @@ def course_root(configurable: Any) -> Path:
 def release_notebook(configurable: Any, assignment: str, notebook: str) -> NotebookNode:
     """The released notebook: the frame into which submissions are put."""
     path = course_root(configurable) / "release" / assignment / f"{notebook}.ipynb"
-    return nbformat.read(path, as_version=4)
+    return work.released(path.read_bytes())
 
 
 class Judge(NbGraderPreprocessor):
-    """Runs the submission in the sandbox and writes one verdict into each check cell; stands in for nbgrader's Execute."""
+    """Writes one verdict into each check cell; stands in for nbgrader's Execute.
+
+    When nbgrader runs it, it runs the submission in the sandbox and judges it. ``nnlm grade`` has done that already, in
+    other processes, and hands over what came of it.
+    """
 
     seed = Unicode(
         "", help="Secret from which fresh cases are drawn; by default a new one, recorded for regrades."
@@ -60,51 +67,61 @@ class Judge(NbGraderPreprocessor):
     call_seconds = Float(Limits.call_seconds, help="Wall time of one call in a check.").tag(config=True)
     total_seconds = Float(Limits.total_seconds, help="Wall time of one notebook.").tag(config=True)
     memory_mb = Integer(Limits.memory_mb, help="Memory of a submission's process, in MB.").tag(config=True)
+    device = Unicode("cpu", help="Where student code may compute: cpu, or cuda.").tag(config=True)
+    everything = Bool(
+        False, help="Run also the course's own cells that the student left as they were and that nothing depends on."
+    ).tag(config=True)
+    unsafe = Bool(False, help="Run student code also where it cannot be locked in.").tag(config=True)
+
+    #: What ``nnlm grade`` found out about the submission that is being written.
+    handed: ClassVar[records.Pending | None] = None
+
+    def limits(self) -> Limits:
+        """What a submission may use."""
+        return Limits(self.cell_seconds, self.call_seconds, self.total_seconds, self.memory_mb)
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Execute, judge, record."""
+        """Execute, judge, record; or take over what was handed."""
         about = resources["nbgrader"]
-        chosen = chapter(about["assignment"])
-        known = {made.name: made for made in exercises(chosen)}
-        store = records.Store(course_root(self))
-        before = store.load(about["assignment"], about["student"])
-        if self.seed:
-            seed = judge.derived_seed(self.seed, about["student"], about["assignment"])
-        else:
-            seed = before.seed if before else secrets.token_hex(16)
-        limits = Limits(self.cell_seconds, self.call_seconds, self.total_seconds, self.memory_mb)
-        graded = judge.grade(nb, known, seed, limits)
-        note = nb.metadata.get("nnlm", {})
+        outputs = self._graded_here(nb, about) if self.handed is None else self.handed.outputs
         for cell in nb.cells:
-            if cell.cell_type != "code":
-                continue
-            name = judge.check_of(cell)
-            outputs = (
-                judge.verdict_outputs(graded.verdicts[name])
-                if name in graded.verdicts
-                else graded.outputs.get(cell.id, [])
-            )
-            cell.outputs = [nbformat.from_dict(output) for output in outputs]
-            cell.execution_count = None
+            if cell.cell_type == "code":
+                cell.outputs = [nbformat.from_dict(output) for output in outputs.get(cell.id, [])]
+                cell.execution_count = None
+        return nb, resources
+
+    def _graded_here(self, nb: NotebookNode, about: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+        store = records.Store(course_root(self))
+        folder = course_root(self) / "submitted" / about["student"] / about["assignment"]
+        submission = records.fingerprint(folder / f"{about['notebook']}.ipynb")
+        before = store.load(about["assignment"], about["student"])
+        seed, attempt = records.next_seed(before, about["student"], about["assignment"], submission, self.seed)
+        sandbox = judge.server(self.device)
+        if not self.unsafe and not safe(sandbox.level):
+            raise RuntimeError(work.too_weak(sandbox.level, sandbox.why))
+        graded = judge.grade(
+            nb,
+            work.exercises_of(chapter(about["assignment"]).name),
+            seed,
+            self.limits(),
+            given=None if self.everything else release_notebook(self, about["assignment"], about["notebook"]),
+            sandbox=sandbox,
+        )
+        note = nb.metadata.get("nnlm", {})
         store.save(
             records.Record(
                 student=about["student"],
                 chapter=about["assignment"],
                 seed=seed,
-                isolation=level(),
-                submission=records.fingerprint(
-                    course_root(self)
-                    / "submitted"
-                    / about["student"]
-                    / about["assignment"]
-                    / f"{about['notebook']}.ipynb"
-                ),
+                isolation=sandbox.level,
+                submission=submission,
                 unreadable=str(note.get("unreadable", "")),
                 repairs=[str(text) for text in note.get("repairs", [])],
                 verdicts=[verdict.to_data() for verdict in graded.verdicts.values()],
+                attempt=attempt,
             )
         )
-        return nb, resources
+        return graded.outputs
 
 
 class ShowIntake(NbGraderPreprocessor):

@@ -17,6 +17,7 @@ from autograder.grading.records import Record, Store
 from autograder.notebooks import CHECK_PREFIX, definitions
 from autograder.paths import Chapter
 from autograder.render import clean
+from autograder.sandbox.isolation import LEVELS
 
 #: Width of a bar of the histogram, in percent of the points.
 BAR_PERCENT = 10
@@ -198,6 +199,13 @@ def late_text(result: Result) -> str:
     """How late, and what it cost."""
     late = duration(result.late_seconds)
     return f"{late}, −{round(result.penalty, 2):g}" if late and result.penalty else late
+
+
+def weakest_isolation(classroom: Classroom, chapter: Chapter, results: list[Result]) -> str:
+    """The weakest level at which one of these submissions was graded; empty when none was."""
+    store = Store(classroom.root)
+    levels = {record.isolation for result in results if (record := store.load(chapter.name, result.student))}
+    return max(levels, key=lambda level: LEVELS.index(level) if level in LEVELS else -1, default="")
 
 
 def results_table(results: list[Result]) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import linecache
 import math
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -102,6 +104,11 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(str(entry)[:300] for entry in value[:20]) if isinstance(value, (list, tuple)) else ()
 
 
+@functools.lru_cache(maxsize=256)
+def _compiled(source: str, filename: str) -> CodeType:
+    return compile(source, filename, "exec")
+
+
 def load_source(source: str, filename: str = "<probe>") -> Callable[..., Any]:
     """Define the one function or class in ``source`` in a namespace that has ``np``, ``math`` and, when used, ``torch``."""
     namespace: dict[str, Any] = {"np": np, "math": math, "__name__": filename}
@@ -110,7 +117,7 @@ def load_source(source: str, filename: str = "<probe>") -> Callable[..., Any]:
 
         namespace["torch"] = torch
     before = set(namespace)
-    exec(compile(source, filename, "exec"), namespace)
+    exec(_compiled(source, filename), namespace)
     names = [name for name in namespace if name not in before and name != "__builtins__"]
     function = namespace[names[-1]]
     assert callable(function)

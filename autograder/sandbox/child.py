@@ -37,6 +37,32 @@ def serve(reader: BinaryIO, writer: BinaryIO, output_bytes: int, shell: Shell | 
             send(writer, shell.call(request["name"], request["inputs"], request["probe"]))
 
 
+#: Loads fonts, mathematical text, colour maps and everything else that a first figure waits for.
+_WARMING_UP = """
+import matplotlib.pyplot as plt
+import numpy as np
+
+figure, axes = plt.subplots(2, 3)
+one, two, three, four, five, six = axes.ravel()
+one.plot([1, 2], [3, 4], "o--", label=r"$\\hat{y}_{i}^{2} \\cdot \\partial W$")
+one.set(title="A title", xlabel=r"$x_1$", ylabel=r"$\\mathbf{b}$", xlim=(0, 3))
+one.legend()
+two.scatter([1, 2], [1, 2], c=[0.0, 1.0], cmap="viridis")
+two.annotate("here", (1, 1), arrowprops={"arrowstyle": "->"})
+three.imshow(np.eye(2))
+figure.colorbar(three.images[0], ax=three)
+four.contourf(np.eye(3))
+four.quiver([0], [0], [1], [1])
+five.semilogy([1, 10])
+five.axhline(1)
+six.bar([1, 2], [1, 2])
+six.fill_between([1, 2], [1, 2])
+six.text(1, 1, "text")
+figure.tight_layout()
+plt.show()
+"""
+
+
 class Shell:
     """An IPython shell whose outputs are collected as nbformat dictionaries."""
 
@@ -100,7 +126,8 @@ class Shell:
     def warm(cls) -> Shell:
         """A shell that has drawn a figure and run a cell, and shows no trace of it: forks find all of that loaded."""
         shell = cls()
-        shell.run("import matplotlib.pyplot\nmatplotlib.pyplot.plot([1, 2]).clear()\n1 + 1")
+        shell.run(_WARMING_UP)
+        shell.run("1 + 1")
         shell.run("raise ValueError")
         shell.shell.reset(new_session=True)
         shell.shell.execution_count = 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import shutil
@@ -26,20 +27,25 @@ from autograder.sandbox.wire import send
 _RAISED = 97  # exit status of a child that could not be locked in
 
 
-def warm() -> Any:
+def warm(with_torch: bool = True) -> Any:
     """Import what notebooks use and make the shell that they run in, without starting a thread: none would survive the fork."""
     import matplotlib
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
     import matplotlib.pyplot
-    import torch
 
     from autograder.sandbox.child import Shell
 
-    torch.set_num_threads(1)
-    parameter = torch.nn.Parameter(torch.zeros(2))
-    parameter.sum().backward()  # the first backward and the first optimiser load hundreds of modules
-    torch.optim.SGD([parameter], lr=0.1).step()
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
+        parameter = torch.nn.Parameter(torch.zeros(2))
+        parameter.sum().backward()  # the first backward and the first optimiser load hundreds of modules
+        torch.optim.SGD([parameter], lr=0.1).step()
+    for file in sorted(Path(os.environ["NNLM_SHADOW"], "course", "kit").glob("[a-z]*.py")):
+        importlib.import_module(f"course.kit.{file.stem}")
+    importlib.import_module("autograder.checking")
     return Shell.warm()
 
 
@@ -292,12 +298,12 @@ def main(fd: int, options: dict[str, Any]) -> None:
     os.umask(0o022)
     connection = socket.socket(fileno=fd)
     server = Server(Path(options["folder"]), options)
-    server.shell = warm()
-    gc.collect()
-    gc.freeze()  # the collector of a child leaves our pages shared
-    ready = {"ready": True, "level": server.level, "why": server.why, "pid": os.getpid()}
-    connection.sendall(json.dumps(ready).encode() + b"\n")
     try:
+        server.shell = warm(options["torch"])
+        gc.collect()
+        gc.freeze()  # the collector of a child leaves our pages shared
+        ready = {"ready": True, "level": server.level, "why": server.why, "pid": os.getpid()}
+        connection.sendall(json.dumps(ready).encode() + b"\n")
         for line in connection.makefile("rb"):
             _answer(server, connection, json.loads(line))
     except OSError:

@@ -52,7 +52,9 @@ class Server:
     ``level`` is the isolation that its children get, ``why`` says why it is no stronger one.
     """
 
-    def __init__(self, files: list[Path], root: Path, at_most: str = LEVELS[0], device: str = "cpu") -> None:
+    def __init__(
+        self, files: list[Path], root: Path, at_most: str = LEVELS[0], device: str = "cpu", torch: bool = True
+    ) -> None:
         """Start it.
 
         Args:
@@ -60,6 +62,7 @@ class Server:
             root: where those files lie.
             at_most: the strongest level of isolation to use.
             device: ``"cuda"`` lets children use NVIDIA devices.
+            torch: have torch loaded, which takes seconds; without, a child that wants it loads it.
 
         Raises:
             SandboxError: it did not start.
@@ -67,7 +70,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.folder.chmod(0o711)  # where children have users of their own they must reach their folders
         self.shadow = self.folder / "shadow"
-        self.device = device
+        self.device, self.torch = device, torch
         self.hidden = [str(root.resolve()), os.getcwd()]  # in case they lie where Python is read from
         for file in files:
             target = self.shadow / file.relative_to(root)
@@ -85,7 +88,13 @@ class Server:
         _sweep()
         self.socket, theirs = socket.socketpair()
         log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT, 0o600)
-        options = {"folder": str(self.folder), "at_most": at_most, "device": self.device, "hidden": self.hidden}
+        options = {
+            "folder": str(self.folder),
+            "at_most": at_most,
+            "device": self.device,
+            "hidden": self.hidden,
+            "torch": self.torch,
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, "autograder.sandbox.server", str(theirs.fileno()), json.dumps(options)],
             env=self._environment(),
