@@ -474,7 +474,10 @@ def attack(
     ] = "full",
     only: Annotated[str, typer.Option(metavar="N,N", help="Only these attacks, by their numbers.")] = "",
     write_docs: Annotated[
-        bool, typer.Option("--write-docs", help="Run at every level and write the table docs/attacks.md.")
+        bool,
+        typer.Option(
+            "--write-docs", help="Play them at every level, also without a jail, and write the table docs/attacks.md."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -482,7 +485,8 @@ def attack(
     from rich.table import Table
 
     from autograder.grading import attack_table, attacks
-    from autograder.sandbox.isolation import LEVELS
+    from autograder.sandbox.isolation import LEVELS, describe_level, safe
+    from autograder.sandbox.isolation import level as best_level
 
     numbers = [part.strip() for part in only.split(",") if part.strip()]
     known = [str(one.id) for one in attacks.corpus()]
@@ -490,6 +494,12 @@ def attack(
         raise Trouble(f"There is no level '{level}'; choose one of {', '.join(LEVELS)}.", 2)
     if unknown := [number for number in numbers if number not in known]:
         raise Trouble(f"There is no attack '{unknown[0]}'; they have the numbers 1 to {len(known)}.", 2)
+    if level != "none" and not write_docs and not safe(best_level()):
+        raise Trouble(
+            f"Attacks would run without a jail here ({describe_level()}); play them on a machine that you can throw away, "
+            "with --level none.",
+            1,
+        )
     with known_errors(), progress("making the class", quiet=as_json) as report:
         chosen = [int(number) for number in numbers]
         rows = [row for one in (LEVELS if write_docs else (level,)) for row in attacks.run(one, chosen, report)]

@@ -100,7 +100,7 @@ class Question:
     label: str = ""
     held: dict[str, Any] = field(default_factory=dict)
     mistakes: Mapping[str, Answer] = field(default_factory=dict)
-    terms: Mapping[str, Any] = field(default_factory=dict)  # what a sum consists of, by name; each shaped like the answer
+    terms: Mapping[str, Any] = field(default_factory=dict)  # the parts of a sum by name, each shaped like the answer
 
 
 class OnDemand(Mapping[str, Any]):

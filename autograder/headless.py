@@ -28,7 +28,7 @@ VERDICT_TYPE = "application/x-nnlm-verdict+json"
 Progress = Callable[[str, int, int], None]
 SHORT = Limits()
 #: With ``--all``, for cells that train for show.
-LONG = Limits(cell_seconds=1800.0, total_seconds=7200.0, memory_mb=16384)
+LONG = Limits(cell_seconds=1800.0, total_seconds=7200.0, cpu_seconds=50_000.0, memory_mb=16384)
 
 
 _MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)  # lines that are IPython's, not Python's

@@ -24,9 +24,15 @@ configure(c, Path(__file__).parent)
 # c.LateByDay.percent_per_day = 10
 # c.LateByDay.grace_minutes = 15
 
-# Time and memory of a submission.
+# What a submission may use: wall time of a cell, of a call in a check, of the notebook; processor time; memory; …
 # c.Judge.cell_seconds = 30
+# c.Judge.call_seconds = 10
+# c.Judge.total_seconds = 300
+# c.Judge.cpu_seconds = 600
 # c.Judge.memory_mb = 4096
+# c.Judge.processes = 128
+# c.Judge.disk_mb = 256
+# c.Judge.output_mb = 1
 '''
 
 

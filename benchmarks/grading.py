@@ -5,7 +5,8 @@ are processors), ``--stock N`` (stock nbgrader grades the first N only; by defau
 
 Both get the same files. Stock is nbgrader's own ``autograde`` command with its own settings, as an instructor runs it, and ours
 is ``nnlm grade``; both are timed from the start of the process to its end. Stock is run in two halves around ours, so that a
-machine that gets slower or faster meanwhile does not favour either.
+machine that gets slower or faster meanwhile does not favour either. The course's own cells that a student left unchanged and
+that nothing depends on are not run again by ours; ``ratio_running_every_cell`` is the figure with ``c.Judge.everything = True``.
 """
 
 from __future__ import annotations
@@ -140,13 +141,16 @@ def main() -> None:
     names = list(notebooks)[: asked.stock or asked.students]
     halves = [names[: len(names) // 2], names[len(names) // 2 :]]
     with tempfile.TemporaryDirectory() as folder:
-        roots = {name: Path(folder, name) for name in ("stock", "stock-2", "ours", "one")}
+        roots = {name: Path(folder, name) for name in ("stock", "stock-2", "ours", "one", "everything")}
         stock, ours = 0.0, {}
         for which, half in zip(("stock", "stock-2"), halves, strict=True):
             if which == "stock-2":
-                for name, workers in (("ours", asked.workers), ("one", 1)):
+                for name, workers in (("ours", asked.workers), ("one", 1), ("everything", asked.workers)):
                     classroom = Classroom(roots[name])
                     classroom.release(one)
+                    if name == "everything":
+                        with (roots[name] / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
+                            settings.write("\nc.Judge.everything = True\n")
                     hand_in(roots[name], one, notebooks)
                     ours[name] = our_seconds(roots[name], one, workers)
             if half:
@@ -159,12 +163,14 @@ def main() -> None:
             for s, p in automatic_scores(roots[name]).items()
         }
         points = automatic_scores(roots["ours"])
-        again = automatic_scores(roots["one"])
+        again, whole = automatic_scores(roots["one"]), automatic_scores(roots["everything"])
         levels = sorted({record.isolation for record in Store(roots["ours"]).all(one.name)})
         few = {student: notebooks[student] for student in list(notebooks)[:1]}
         start_up = start_up_seconds(Path(folder, "few"), one, few, asked.workers)
     differing = {
-        s: [theirs[s], points.get(s), again.get(s)] for s in theirs if not theirs[s] == points.get(s) == again.get(s)
+        s: [theirs[s], points.get(s), again.get(s), whole.get(s)]
+        for s in theirs
+        if not theirs[s] == points.get(s) == again.get(s) == whole.get(s)
     }
     a_stock, a_ours, a_one = stock / len(names), ours["ours"] / asked.students, ours["one"] / asked.students
     result = {
@@ -179,6 +185,7 @@ def main() -> None:
         "ours_one_worker_s_per_submission": round(a_one, 4),
         "ratio": round(a_stock / a_ours, 2),
         "ratio_one_worker": round(a_stock / a_one, 2),
+        "ratio_running_every_cell": round(a_stock * asked.students / ours["everything"], 2),
         "start_up_s": round(start_up, 3),
         "ours_s_per_submission_without_start_up": round((ours["ours"] - start_up) / max(1, asked.students - 1), 4),
         "memory_mb_per_child": round(child_memory_mb(one), 1),

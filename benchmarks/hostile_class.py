@@ -33,6 +33,7 @@ from autograder.grading.classroom import Classroom
 from autograder.notebooks import definitions, instructor_notebook, without_markers
 from autograder.paths import ROOT, Chapter, chapter
 
+NAP = 3000 + os.getpid() / 1e7  # seconds that daemons of ours sleep
 #: Every tenth submission begins with one of these.
 HOSTILE = {
     "endless cell": "while True: pass",
@@ -47,7 +48,9 @@ HOSTILE = {
     "output": "while True: print('x' * 10_000)",
     "disk": "i = 0\nwhile True:\n    i += 1\n    open(f'f{i}', 'wb').write(bytes(2**20))",
     "inodes": "i = 0\nwhile True:\n    i += 1\n    open(f'f{i}', 'w').close()",
-    "a daemon": "import subprocess\nsubprocess.Popen('sleep 3600; echo x', shell=True, start_new_session=True)",
+    "a daemon": "import subprocess\nsubprocess.Popen(['sleep', 'NAP'], start_new_session=True)".replace(
+        "NAP", str(NAP)
+    ),
     "deaf": "import signal, time\nfor s in (1, 2, 3, 15): signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(1)",
     "segmentation fault": "import ctypes\nctypes.string_at(0)",
     "forged frames": (
@@ -130,11 +133,18 @@ def command(root: Path, which: Chapter, *more: str) -> list[str]:
     return [sys.executable, "-P", "-m", "autograder.cli", *arguments]
 
 
-def grade(root: Path, which: Chapter, *more: str, kill_after: float | None = None) -> tuple[int, str, Watch, float]:
+def grade(
+    root: Path, which: Chapter, temporary: Path, *more: str, kill_after: float | None = None
+) -> tuple[int, str, Watch, float]:
     """Run ``nnlm grade``, perhaps for some seconds only; returns its status, what it said, what was seen, how long it took."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        command(root, which, *more), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command(root, which, *more),
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     watch = Watch(process.pid)
     try:
@@ -156,18 +166,25 @@ def books(root: Path, which: Chapter) -> tuple[list[Any], dict[str, bytes]]:
     return rows, {path.stem: path.read_bytes() for path in (root / "verdicts" / which.name).glob("*.json")}
 
 
-def left_behind() -> dict[str, list[str]]:
-    """What of a grader's is on this machine now."""
-    groups = [str(path) for path in Path("/sys/fs/cgroup").rglob("nnlm-*")] if Path("/sys/fs/cgroup").is_dir() else []
+def left_behind(temporary: Path) -> dict[str, list[str]]:
+    """What is left of graders whose folder for temporary files is ``temporary``: others may be at work on this machine."""
+    groups = []
+    if Path("/sys/fs/cgroup").is_dir():
+        for path in Path("/sys/fs/cgroup").rglob("nnlm-*"):
+            pid = path.name.removeprefix("nnlm-")
+            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                groups.append(str(path))
     mounts = []
     with contextlib.suppress(OSError):
-        mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "nnlm-" in line]
-    files = sorted(str(path) for path in Path(tempfile.gettempdir()).glob("nnlm-sandbox-*"))
+        mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(temporary) in line]
+    files = sorted(str(path) for path in temporary.iterdir())
     running = []
     for process in psutil.process_iter(["pid", "cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if "autograder.sandbox" in line or "spawn_main" in line or "sleep 3600" in line:
-            running.append(f"{process.info['pid']} {line[:100]}")
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.info["cmdline"] or [])
+            ours = str(temporary) in line or process.environ().get("TMPDIR") == str(temporary)
+            if ours or f"sleep {NAP}" in line:
+                running.append(f"{process.info['pid']} {line[:100]}")
     return {"processes": running, "mounts": mounts, "groups": groups, "files": files}
 
 
@@ -181,27 +198,29 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     which, rng = chapter(options.chapter), random.Random(options.seed)
-    before = left_behind()
     with tempfile.TemporaryDirectory(prefix="nnlm-class-") as folder:
+        temporary = Path(folder, "tmp")
+        temporary.mkdir()
         calm, disturbed = Path(folder, "calm"), Path(folder, "disturbed")
         expected = make_class(calm, which, options.students)
         shutil.copytree(calm, disturbed)
         text = (disturbed / "nbgrader_config.py").read_text().replace(str(calm), str(disturbed))
         (disturbed / "nbgrader_config.py").write_text(text)
-        status, said, watch, seconds = grade(calm, which, "--seed", "class")
+        status, said, watch, seconds = grade(calm, which, temporary, "--seed", "class")
         rows, verdicts = books(calm, which)
         kills = []
         arguments: tuple[str, ...] = ("--seed", "class")
         for _ in range(options.kills):
             moment = rng.uniform(3.0, max(4.0, 0.3 * seconds))
-            code, _, _, lasted = grade(disturbed, which, *arguments, kill_after=moment)
+            code, _, _, lasted = grade(disturbed, which, temporary, *arguments, kill_after=moment)
             done = len(list((disturbed / "verdicts" / which.name).glob("*.json")))
             kills.append({"after_s": round(lasted, 2), "killed": code == -signal.SIGKILL, "verdicts": done})
             arguments = ("--resume",)
-        last, said_last, _, _ = grade(disturbed, which, *arguments)
+        last, said_last, _, _ = grade(disturbed, which, temporary, *arguments)
         rows_again, verdicts_again = books(disturbed, which)
-        time.sleep(2.0)  # servers that lost their grader need a moment
-    after = left_behind()
+        deadline = time.monotonic() + 30  # servers that lost their grader need a moment
+        while any((left := left_behind(temporary)).values()) and time.monotonic() < deadline:
+            time.sleep(0.5)
     scores: dict[str, float] = {}
     for student, _, auto, *_ in rows:
         scores[student] = scores.get(student, 0.0) + (auto or 0.0)
@@ -210,7 +229,7 @@ def main() -> int:
         for name, want in expected.items()
         if want is not None and abs(scores.get(name, -1.0) - want) > 1e-9
     }
-    memory = watch.own_mb or [0.0]
+    memory = [size for size in watch.own_mb if size] or [0.0]
     early = max(memory[: max(1, len(memory) // 4)])
     found = {
         "students": options.students,
@@ -224,10 +243,10 @@ def main() -> int:
         "kills": kills,
         "gradebooks_equal": rows == rows_again,
         "verdicts_equal": verdicts == verdicts_again,
-        "left_behind": {kind: sorted(set(after[kind]) - set(before[kind])) for kind in after},
+        "left_behind": left,
     }
     good = not wrong and found["gradebooks_equal"] and found["verdicts_equal"] and len(scores) == options.students
-    good = good and not any(found["left_behind"].values()) and memory[-1] < 1.3 * early + 20  # type: ignore[attr-defined]
+    good = good and not any(left.values()) and memory[-1] < 1.3 * early + 20
     if options.json:
         print(json.dumps({**found, "good": good}, indent=1))
     else:

@@ -105,10 +105,10 @@ def course(tmp_path_factory):
 # ---- words of students -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_of_the_spreadsheet_is_a_formula(text):
-    made = report_of(result(text, 5.0, problem=text, repairs=(text,)), names={text: text})
+    made = report_of(result(text, 5.0, problem=text, repairs=(text,), flags=(text,)), names={text: text})
     rows = list(csv.reader(io.StringIO(spreadsheet.as_csv(made).decode("utf-8-sig"))))
-    student, name, *_, repairs, problem = rows[1]
-    for cell in (student, name, repairs, problem):
+    student, name, *_, repairs, flags, problem = rows[1]
+    for cell in (student, name, repairs, flags, problem):
         assert cell.startswith("'")
         assert text.strip("\t\r\n") in cell
 
@@ -122,7 +122,7 @@ def test_the_spreadsheet_keeps_ordinary_names_and_says_that_it_is_utf8():
 
 
 def test_the_page_shows_markup_in_names_as_text():
-    evil = result(EVIL, 5.0, problem=EVIL, repairs=(f'"{EVIL}',))
+    evil = result(EVIL, 5.0, problem=EVIL, repairs=(f'"{EVIL}',), flags=(EVIL,))
     page = Page(report_page.as_html(report_of(evil, names={EVIL: f"\x1b[31m{EVIL}"})))
     assert not {"script", "img", "iframe", "link", "object", "form", "a"} & set(page.tags)
     assert not [name for name, _ in page.attributes if name.startswith("on")]

@@ -444,3 +444,23 @@ def test_the_filter_answers_as_meant(
     assert ask((41, 198), 40) == ask((41, 198), 16) == eperm
     assert ask((42, 203)) == ask((53, 199), 1, 2) == ask((319, 279)) == ask((29, 194)) == for_own
     assert ask((53, 199), 1, 1 | 0o2000000) == allow
+
+
+# ---- CUDA ------------------------------------------------------------------------------------------------------------
+def test_a_server_for_cuda_leaves_starting_it_to_the_child() -> None:
+    """Also without a GPU: a server that had started CUDA could fork no child that uses it."""
+    import_it = "import os, torch\nprint(torch.cuda.is_initialized(), os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    with Server(importable_files(), ROOT, device="cuda") as server, server.open(Limits()) as session:
+        said = session.run_cell(import_it)["outputs"][0]["text"]
+        assert said.startswith("False ")
+        assert not session.run_cell("torch.ones(2, device='cuda' if torch.cuda.is_available() else 'cpu').sum()")[
+            "failed"
+        ]
+
+
+def test_processor_time_is_bounded() -> None:
+    tight = Limits(cpu_seconds=1.0, cell_seconds=30.0)
+    with Server(importable_files(), ROOT) as server, server.open(tight) as session, pytest.raises(Stopped) as caught:
+        session.run_cell("while True: pass")
+    assert caught.value.status == "died"
+    assert "its 1 s of processor time" in caught.value.reason

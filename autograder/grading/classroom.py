@@ -43,6 +43,7 @@ class Result:
     problem: str
     repairs: tuple[str, ...]
     seconds: float
+    flags: tuple[str, ...] = ()  # hints for the instructor on how answers came about; they cost nothing
 
     def to_data(self) -> dict[str, Any]:
         """As plain data."""
@@ -194,6 +195,9 @@ class Classroom:
         """The same from a gradebook that is open already."""
         record = Store(self.root).load(chapter.name, student)
         repairs = tuple(record.repairs) if record else ()
+        flags = tuple(
+            f"{v.get('exercise')}: {text}" for v in (record.verdicts if record else ()) for text in v.get("flags", ())
+        )
         trouble = problem or (record.unreadable if record else "")
         top = float(book.find_assignment(chapter.name).max_score)
         try:
@@ -208,7 +212,7 @@ class Classroom:
         # The penalty may be older than a manual score that was lowered since.
         score = max(0.0, float(submission.score) - penalty) if graded else None
         needs_manual = graded and bool(submission.needs_manual_grade)
-        return Result(student, score, top, needs_manual, late, penalty, trouble, repairs, seconds)
+        return Result(student, score, top, needs_manual, late, penalty, trouble, repairs, seconds, flags)
 
     def settle_late(self, chapter: Chapter) -> None:
         """Bring penalties for lateness into step with the gradebook.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,7 +67,13 @@ class Judge(NbGraderPreprocessor):
     cell_seconds = Float(Limits.cell_seconds, help="Wall time of one cell.").tag(config=True)
     call_seconds = Float(Limits.call_seconds, help="Wall time of one call in a check.").tag(config=True)
     total_seconds = Float(Limits.total_seconds, help="Wall time of one notebook.").tag(config=True)
-    memory_mb = Integer(Limits.memory_mb, help="Memory of a submission's process, in MB.").tag(config=True)
+    cpu_seconds = Float(Limits.cpu_seconds, help="Processor time of each of a submission's processes.").tag(config=True)
+    memory_mb = Integer(Limits.memory_mb, help="Memory of a submission with all it starts, in MB.").tag(config=True)
+    processes = Integer(Limits.processes, help="Processes and threads of a submission.").tag(config=True)
+    disk_mb = Integer(Limits.disk_mb, help="What a submission may write in all, in MB.").tag(config=True)
+    file_mb = Integer(Limits.file_mb, help="The largest file that it may write, in MB.").tag(config=True)
+    files = Integer(Limits.files, help="How many files and folders it may make.").tag(config=True)
+    output_mb = Float(Limits.output_mb, help="What a cell may print, in MB.").tag(config=True)
     device = Unicode("cpu", help="Where student code may compute: cpu, or cuda.").tag(config=True)
     everything = Bool(
         False, help="Run also the course's own cells that the student left as they were and that nothing depends on."
@@ -78,7 +85,7 @@ class Judge(NbGraderPreprocessor):
 
     def limits(self) -> Limits:
         """What a submission may use."""
-        return Limits(self.cell_seconds, self.call_seconds, self.total_seconds, self.memory_mb)
+        return Limits(**{limit.name: getattr(self, limit.name) for limit in fields(Limits)})
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
         """Execute, judge, record; or take over what was handed."""

@@ -216,6 +216,7 @@ def results_table(results: list[Result]) -> Table:
     table.add_column("late")
     table.add_column("by hand")
     table.add_column("repairs", justify="right")
+    table.add_column("flags", justify="right")
     table.add_column("problem", overflow="fold")
     for result in results:
         cells = (
@@ -224,6 +225,7 @@ def results_table(results: list[Result]) -> Table:
             late_text(result),
             "to do" if result.needs_manual else "",
             str(len(result.repairs) or ""),
+            str(len(result.flags) or ""),
             result.problem,
         )
         # Text and not markup: a student called "[red]" is called so.

@@ -8,7 +8,7 @@ from statistics import mean, median
 from autograder.grading.classroom import Result
 from autograder.grading.report import BAR_PERCENT, Difficulty, Report, Written, histogram, late_text, score_text
 from autograder.render import clean
-from autograder.sandbox.isolation import describe_level, level
+from autograder.sandbox.isolation import LEVELS, describe_level
 
 # The policy makes sure of what the rest promises: even a text that escaped us could load and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -148,12 +148,13 @@ def _students(results: tuple[Result, ...], names: dict[str, str]) -> str:
         f"<td>{_text(late_text(result))}</td>"
         f"<td>{'to do' if result.needs_manual else ''}</td>"
         f"<td>{'<br>'.join(_text(repair) for repair in result.repairs)}</td>"
+        f"<td>{'<br>'.join(_text(flag) for flag in result.flags)}</td>"
         f"<td>{_text(result.problem)}</td></tr>"
         for result in results
     )
     return _table(
         "Scores are the gradebook's, penalties for lateness taken off.",
-        ("Student", "Score", "Late, penalty", "Grading by hand", "Repairs at intake", "Problem"),
+        ("Student", "Score", "Late, penalty", "Grading by hand", "Repairs at intake", "Flags", "Problem"),
         rows,
         {1},
     )
@@ -163,7 +164,7 @@ def _provenance(report: Report) -> str:
     if not report.isolation:
         return "<p>Nothing has been graded with this course's own executor yet.</p>"
     levels = ", ".join(f"{name} ({_count(count, 'submission')})" for name, count in report.isolation.items())
-    meaning = f" On this machine – {describe_level()}" if level() in report.isolation else ""
+    meaning = "".join(f" {describe_level(name)}" for name in report.isolation if name in LEVELS)
     seeds = (
         f"The seed of the cases is recorded for {_count(report.seeds, 'submission')}, in the course's folder "
         f"verdicts/{report.chapter}: the same submission and seed give the same verdicts."

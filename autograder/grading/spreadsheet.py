@@ -26,7 +26,7 @@ def as_csv(report: Report) -> bytes:
     write(
         ["student", "name", "score", "max_score", "penalty", "seconds_late", "needs_manual_grading"]
         + [plain(name) for name in exercises]
-        + ["repairs", "problem"]
+        + ["repairs", "flags", "problem"]
     )
     for result in report.results:
         cells = report.cells.get(result.student, {})
@@ -41,6 +41,7 @@ def as_csv(report: Report) -> bytes:
                 "yes" if result.needs_manual else "no",
                 *(_number(cells.get(name)) for name in exercises),
                 plain("; ".join(result.repairs)),
+                plain("; ".join(result.flags)),
                 plain(result.problem),
             ]
         )

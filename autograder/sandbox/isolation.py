@@ -40,14 +40,15 @@ _MEANINGS = {
 class Limits:
     """Budgets of one submission.
 
-    Seconds are wall time; megabytes are 2²⁰ bytes. ``memory_mb`` bounds what a child and all that it starts hold together
-    (without a jail: each process's data), ``processes`` their number with threads, ``disk_mb`` and ``files`` what it may write,
-    ``file_mb`` one file, ``output_mb`` what a cell may print.
+    Seconds are wall time, but for ``cpu_seconds``, the processor time of each process; megabytes are 2²⁰ bytes. ``memory_mb``
+    bounds what a child and all that it starts hold together (without a jail: each process's data), ``processes`` their number
+    with threads, ``disk_mb`` and ``files`` what it may write, ``file_mb`` one file, ``output_mb`` what a cell may print.
     """
 
     cell_seconds: float = 30.0
     call_seconds: float = 10.0
     total_seconds: float = 300.0
+    cpu_seconds: float = 600.0
     memory_mb: int = 4096
     output_mb: float = 1.0
     file_mb: int = 64
@@ -108,8 +109,8 @@ def apply_limits(limits: Limits, processes: int | None = None, data: bool = True
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, limits.file_mb * megabyte),
         (resource.RLIMIT_NOFILE, 1024),
-        # Spinning threads end even when the trusted side is gone.
-        (resource.RLIMIT_CPU, int(limits.total_seconds * max(1, os.cpu_count() or 1)) + 5),
+        # Spinning threads end even when the trusted side is gone. A cold child has used some time for its imports.
+        (resource.RLIMIT_CPU, int(limits.cpu_seconds + sum(os.times()[:2])) + 1),
     ]
     if processes is not None:
         wanted.append((resource.RLIMIT_NPROC, processes))

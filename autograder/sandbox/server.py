@@ -150,19 +150,22 @@ class Server:
         slot = self.children.pop(pid)
         self.ending.add(pid)
         deadline = time.monotonic() + patience
-        done, status = os.waitpid(pid, os.WNOHANG)
+        done, status, used = os.wait4(pid, os.WNOHANG)
         while not done and time.monotonic() < deadline:
             time.sleep(0.002)
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status, used = os.wait4(pid, os.WNOHANG)
         if not done:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self.jail is None or not self.jail.namespaces:
             self._kill_session(pid, slot)
         if not done:
-            _, status = os.waitpid(pid, 0)  # with namespaces: returns when all of the child's processes are gone
+            _, status, used = os.wait4(pid, 0)  # with namespaces: returns when all of the child's processes are gone
         self.ending.discard(pid)
-        said: dict[str, Any] = {"status": os.waitstatus_to_exitcode(status)}
+        said: dict[str, Any] = {
+            "status": os.waitstatus_to_exitcode(status),
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+        }
         if slot is not None and self.jail is not None:
             if slot.group is not None:
                 usage = slot.group.usage()

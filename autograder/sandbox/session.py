@@ -349,7 +349,10 @@ class Session:
         if self.process is None and self.server.usage.get("out_of_memory"):
             what = reason.partition(" ended ")[0].partition(" did not ")[0]
             return Stopped("died", f"{what} used more than {self.limits.memory_mb:,} MB of memory and was ended.")
-        if reason.endswith(": "):
+        used_up = self.process is None and self.server.usage.get("cpu_seconds", 0.0) >= self.limits.cpu_seconds
+        if reason.endswith(": ") and code in (-9, -24) and used_up:
+            reason += f"it used up its {self.limits.cpu_seconds:g} s of processor time."
+        elif reason.endswith(": "):
             reason += _SIGNALS.get(code, f"exit status {code}") + "."
         return Stopped(status, reason)
 
