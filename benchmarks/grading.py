@@ -130,7 +130,7 @@ def child_memory_mb(one: Chapter) -> float:
 def main() -> None:
     """Grade, compare, print; exit 1 when a score differs."""
     parser = argparse.ArgumentParser(prog="bench grading", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--students", type=int, default=60)
+    parser.add_argument("--students", type=int, default=120)
     parser.add_argument("--chapter", default="03")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stock", type=int, default=0, help="how many of them stock nbgrader grades; 0: all")

@@ -37,28 +37,15 @@ def serve(reader: BinaryIO, writer: BinaryIO, output_bytes: int, shell: Shell | 
             send(writer, shell.call(request["name"], request["inputs"], request["probe"]))
 
 
-#: Loads fonts, mathematical text, colour maps and everything else that a first figure waits for.
+#: Loads fonts, mathematical text and everything else that a first figure waits for.
 _WARMING_UP = """
 import matplotlib.pyplot as plt
-import numpy as np
 
-figure, axes = plt.subplots(2, 3)
-one, two, three, four, five, six = axes.ravel()
-one.plot([1, 2], [3, 4], "o--", label=r"$\\hat{y}_{i}^{2} \\cdot \\partial W$")
-one.set(title="A title", xlabel=r"$x_1$", ylabel=r"$\\mathbf{b}$", xlim=(0, 3))
-one.legend()
-two.scatter([1, 2], [1, 2], c=[0.0, 1.0], cmap="viridis")
-two.annotate("here", (1, 1), arrowprops={"arrowstyle": "->"})
-three.imshow(np.eye(2))
-figure.colorbar(three.images[0], ax=three)
-four.contourf(np.eye(3))
-four.quiver([0], [0], [1], [1])
-five.semilogy([1, 10])
-five.axhline(1)
-six.bar([1, 2], [1, 2])
-six.fill_between([1, 2], [1, 2])
-six.text(1, 1, "text")
-figure.tight_layout()
+figure, axes = plt.subplots(figsize=(2, 1))
+axes.plot([1, 2], [3, 4], label=r"$\\hat{y}_{i}$")
+axes.set(title="A title", xlabel=r"$x_1$")
+axes.legend()
+axes.imshow([[0.0, 1.0]])
 plt.show()
 """
 
