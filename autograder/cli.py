@@ -189,15 +189,21 @@ def grade(
     as_json: Json = False,
 ) -> None:
     """Grade a chapter's submissions with fresh cases."""
-    from autograder.grading.classroom import Classroom
-    from autograder.grading.report import results_table, weakest_isolation
-    from autograder.sandbox.isolation import describe_level
-
     if resume and (student or exercise or again or seed):
         raise Trouble("A run is resumed with its own settings; give --resume without the others.", 2)
     if device not in (None, "cpu", "cuda"):
         raise Trouble(f"'{device}' is no device; choose cpu or cuda.", 2)
-    one, classroom = chapter(name), Classroom(course_dir)
+    one = chapter(name)
+    from autograder.grading import crew
+
+    nobody = bool(cluster or resume or exercise)
+    ready = None if nobody else crew.early(course_dir, one.name, student or [], again, workers, device or "cpu")
+
+    from autograder.grading.classroom import Classroom  # takes longer than all before it
+    from autograder.grading.report import results_table, weakest_isolation
+    from autograder.sandbox.isolation import describe_level
+
+    classroom = Classroom(course_dir)
     overrides = {**({"device": device} if device else {}), **({"unsafe": True} if unsafe else {})}
     try:
         with known_errors(), grading_progress(quiet=as_json) as watch:
@@ -212,6 +218,7 @@ def grade(
                 resume=resume,
                 cluster=cluster,
                 watch=watch,
+                ready=ready,
             )
     except KeyboardInterrupt:
         raise Trouble(
@@ -522,6 +529,53 @@ def attack(
             out.print(escape(f"{row.id} at level {row.level}: docs/attacks.md says otherwise."))
     if surprises:
         raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def site(
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve it on this computer afterwards; Ctrl-C ends it.")
+    ] = False,
+    target: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; by default build/site/html.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve; 0 takes any free one.")] = 8000,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Measure it, in a browser too where there is one, and print one JSON value.")
+    ] = False,
+) -> None:
+    """Build the course as a site: pages that need no server and ask no other machine for anything."""
+    from autograder.site import building, report, serving
+
+    def tell(line: str) -> None:
+        err.print(escape(line), style="dim", soft_wrap=True)
+
+    try:
+        built = building.build(target, tell=tell)
+    except building.SiteError as error:
+        raise Trouble(str(error)) from None
+    if as_json:
+        data, notes = report.measure(built, tell)
+        for note in notes:
+            err.print(escape(note), soft_wrap=True)
+        say(data)
+        if not report.good(data):
+            raise typer.Exit(1)
+    else:
+        for line in built.warnings:
+            err.print(escape(line), soft_wrap=True)
+        out.print(
+            f"{len(built.pages)} pages in {built.seconds:.0f} s: {escape(report.address_of(built.folder))}",
+            soft_wrap=True,
+        )
+    if serve:
+        try:
+            with serving.served(built.folder, port) as address:
+                err.print(f"{escape(address)}/ – Ctrl-C ends it.", soft_wrap=True)
+                serving.wait()
+        except OSError:
+            raise Trouble(f"Port {port} is taken; name another one with --port.") from None
 
 
 @app.command("progress")

@@ -129,7 +129,7 @@ def _outputs_html(verdict: Verdict) -> str:
             + "".join(f'<td style="text-align:left;padding:.1em .8em .1em 0">{cell}</td>' for cell in cells)
             + "</tr>"
         )
-    names = ("output", "shape", "", "largest error, of the largest entry", "where it differs")
+    names = ("output", "shape", "result", "largest error, of the largest entry", "where it differs")
     head = "".join(f'<th scope="col" style="{_HEAD}">{name}</th>' for name in names)
     return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 

@@ -215,12 +215,18 @@ def main() -> int:
             code, _, _, lasted = grade(disturbed, which, temporary, *arguments, kill_after=moment)
             done = len(list((disturbed / "verdicts" / which.name).glob("*.json")))
             kills.append({"after_s": round(lasted, 2), "killed": code == -signal.SIGKILL, "verdicts": done})
-            arguments = ("--resume",)
+            if (disturbed / "verdicts" / ".run" / f"{which.name}.json").exists():  # it had begun
+                arguments = ("--resume",)
         last, said_last, _, _ = grade(disturbed, which, temporary, *arguments)
         rows_again, verdicts_again = books(disturbed, which)
         deadline = time.monotonic() + 30  # servers that lost their grader need a moment
         while any((left := left_behind(temporary)).values()) and time.monotonic() < deadline:
             time.sleep(0.5)
+
+    def honest(found: list[Any]) -> list[Any]:
+        """Whether a hostile one is stopped by memory or by time may differ from run to run."""
+        return [row for row in found if expected[row[0]] is not None]
+
     scores: dict[str, float] = {}
     for student, _, auto, *_ in rows:
         scores[student] = scores.get(student, 0.0) + (auto or 0.0)
@@ -241,8 +247,9 @@ def main() -> int:
         "grader_mb_end": round(memory[-1], 1),
         "most_processes": watch.processes,
         "kills": kills,
-        "gradebooks_equal": rows == rows_again,
-        "verdicts_equal": verdicts == verdicts_again,
+        "gradebooks_equal": honest(rows) == honest(rows_again) and {r[:2] for r in rows} == {r[:2] for r in rows_again},
+        "verdicts_equal": {k: v for k, v in verdicts.items() if expected[k] is not None}
+        == {k: v for k, v in verdicts_again.items() if expected[k] is not None},
         "left_behind": left,
     }
     good = not wrong and found["gradebooks_equal"] and found["verdicts_equal"] and len(scores) == options.students

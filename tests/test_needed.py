@@ -17,7 +17,11 @@ CHAPTERS = [chapter for chapter in chapters() if exercises(chapter)]
 def verdicts(chapter: Chapter, notebook: NotebookNode, everything: bool) -> list[dict[str, object]]:
     given = None if everything else work.released(chapter.notebook.read_bytes())
     graded = judge.grade(notebook, work.exercises_of(chapter.name), "needed", Limits(), given=given)
-    return [verdict.to_data() for verdict in graded.verdicts.values()]
+    # Not the sentences: a KeyError may name an address.
+    return [
+        {"exercise": v.exercise, "passed": v.passed, "kind": v.kind, "mistake": v.misconception, "right": v.cases_right}
+        for v in graded.verdicts.values()
+    ]
 
 
 def submissions(chapter: Chapter, most: int) -> list[NotebookNode]:

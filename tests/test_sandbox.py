@@ -440,6 +440,8 @@ def test_the_filter_answers_as_meant(
     assert ask((135, 92), 0) == ask((135, 92), 0xFFFFFFFF) == allow
     assert ask((135, 92), 0x0040000) == eperm
     for_own = allow if namespaces else eperm
+    assert ask((302, 261), 0) == ask((141, 140), 0, 0) == allow
+    assert ask((302, 261), 4321) == ask((141, 140), 0, 4321) == ask((203, 122), 4321) == ask((294, 26)) == for_own
     assert ask((41, 198), 2) == for_own
     assert ask((41, 198), 40) == ask((41, 198), 16) == eperm
     assert ask((42, 203)) == ask((53, 199), 1, 2) == ask((319, 279)) == ask((29, 194)) == for_own

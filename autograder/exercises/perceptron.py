@@ -123,7 +123,7 @@ def logic_gate(rng: np.random.Generator) -> Iterator[Case]:
 @logic_gate.probe
 def truth_table(student, name):
     w, b = student(name)
-    w = np.asarray(w, dtype=float)
+    w, b = np.asarray(w, dtype=float), np.asarray(b, dtype=float).item()  # one bias, not one for each corner
     corners = np.array(list(np.ndindex(*[2] * w.size)), dtype=float)  # (0,0), (0,1), (1,0), (1,1), …
     z = corners @ w + b
     return (z > 0).astype(int), (z >= 0).astype(int)

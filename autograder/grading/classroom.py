@@ -23,6 +23,7 @@ from autograder.notebooks import generate_assignment, instructor_notebook, quiet
 from autograder.paths import Chapter
 
 if TYPE_CHECKING:
+    from autograder.grading.crew import LocalCrew
     from autograder.grading.run import State
 
 
@@ -154,6 +155,7 @@ class Classroom:
         resume: bool = False,
         cluster: str = "",
         watch: Callable[[State], None] | None = None,
+        ready: LocalCrew | None = None,
     ) -> list[Result]:
         """Grade submissions of a chapter; a student's trouble stays that student's.
 
@@ -169,6 +171,7 @@ class Classroom:
             resume: go on with a run that was stopped, with its own students, seed and exercise.
             cluster: address of a Dask scheduler whose workers grade; empty: this machine.
             watch: as ``progress``, with everything there is to tell.
+            ready: workers that were hired already; they are closed in the end, used or not.
 
         Raises:
             ClassroomError: it cannot begin, or the gradebook cannot be written; what is graded is kept.
@@ -182,7 +185,12 @@ class Classroom:
                 watch(state)
 
         settings = Settings(list(students or []), again, seed, exercise, dict(overrides or {}))
-        return Run(self, chapter, settings, workers=workers, cluster=cluster, watch=tell).go(resume)
+        run = Run(self, chapter, settings, workers=workers, cluster=cluster, watch=tell, ready=ready)
+        try:
+            return run.go(resume)
+        finally:
+            if ready is not None:
+                ready.close()
 
     def result(self, chapter: Chapter, student: str, problem: str = "", seconds: float = 0.0) -> Result:
         """What the gradebook and the record say of one student."""

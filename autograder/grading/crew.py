@@ -9,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
+
+from autograder.grading.pool import WORTH_IT, default_workers
 
 #: How often a task is given to a worker; one that ends its worker every time is given up.
 MOST_TRIES = 2
@@ -65,6 +69,7 @@ class LocalCrew:
     size: int
     device: str = "cpu"
     torch: bool = True  # whether the chapter uses it
+    most_seconds: float = 1_800.0  # a worker that takes longer over a submission is stuck, wherever
     _workers: list[_Worker] = field(default_factory=list)
     _tries: dict[str, int] = field(default_factory=dict)
     _waiting: list[tuple[str, bytes]] = field(default_factory=list)
@@ -91,8 +96,8 @@ class LocalCrew:
 
     def replies(self, seconds: float) -> list[Reply]:
         """What is done; waits at most some seconds for the first."""
+        found: list[Reply] = self._give_up()
         by_connection = {worker.connection: worker for worker in self._workers}
-        found: list[Reply] = []
         for connection in wait(list(by_connection), seconds):
             worker = by_connection[connection]  # type: ignore[index]
             try:
@@ -104,6 +109,19 @@ class LocalCrew:
             worker.key, worker.request = "", b""
         while self._waiting and any(not worker.key for worker in self._workers):
             self.give(*self._waiting.pop(0))
+        return found
+
+    def _give_up(self) -> list[Reply]:
+        """End workers that are stuck: comparing what a submission answered can be made to take for ever."""
+        found: list[Reply] = []
+        for worker in list(self._workers):
+            if worker.key and time.monotonic() - worker.since > self.most_seconds:
+                worker.process.kill()
+                key, worker.key = worker.key, ""
+                found.append(
+                    Reply(key, failed=f"Grading it took more than {self.most_seconds:.0f} s; look at what it returns.")
+                )
+                list(self._replace(worker))
         return found
 
     def running(self) -> list[tuple[str, float]]:
@@ -154,6 +172,36 @@ class LocalCrew:
         yield Reply(
             worker.key, failed=f"Grading it ended the grading process {MOST_TRIES} times; grade it again alone."
         )
+
+
+def early(
+    course: Path, chapter: str, students: list[str], again: bool, workers: int | None, device: str
+) -> LocalCrew | None:
+    """Workers that get ready while the one who calls is still loading nbgrader; None where little seems to wait.
+
+    What there is to do is only guessed here, from the names of files; whoever gets the workers need not use them.
+
+    Args:
+        course: the course's folder.
+        chapter: the chapter's name.
+        students: whose submissions; empty: everyone's.
+        again: whether also those are graded that are graded already.
+        workers: how many; None: as many as are worth it.
+        device: where student code computes.
+    """
+    release = course / "release" / chapter / f"{chapter}.ipynb"
+    waiting = [
+        folder.parent.name
+        for folder in course.glob(f"submitted/*/{chapter}")
+        if (not students or folder.parent.name in students)
+        and (again or not (course / "verdicts" / chapter / f"{folder.parent.name}.json").exists())
+    ]
+    if len(waiting) < WORTH_IT or not release.is_file():
+        return None
+    size = workers or default_workers(len(waiting))
+    return LocalCrew(
+        min(size, len(waiting)), device, re.search(rb"(import|from) torch\b", release.read_bytes()) is not None
+    )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from autograder import conduct
 from autograder.bundle import importable_files
 from autograder.cells import CHECK_PREFIX, LONG_RUN
+from autograder.comparison import shorten
 from autograder.exercise import Exercise, Sheet
 from autograder.grading.needed import unneeded
 from autograder.paths import ROOT
@@ -41,6 +42,8 @@ def server(device: str = "cpu", torch: bool = True) -> Server:
         torch: whether the chapter uses torch; a server that has it loaded serves any chapter.
     """
     global _server
+    if _server is not None and not _server.alive:
+        close_server()
     if _server is not None and (_server.device != device or (torch and not _server.torch)):
         close_server()
     if _server is None:
@@ -93,11 +96,39 @@ def grade(
             elif name in exercises and only in ("", name):
                 sheet = exercises[name].sheet(seed)
                 answers = _ask(replay, sheet, notebook.cells, graded.outputs)
-                verdict = _with_flags(judge(sheet, answers), exercises[name], sheet, replay, notebook)
+                verdict = _shortened(_judged(sheet, answers))
+                verdict = _with_flags(verdict, exercises[name], sheet, replay, notebook)
                 graded.verdicts[name], graded.outputs[cell.id] = verdict, verdict_outputs(verdict)
     for position, stopped in replay.stopped.items():
         graded.outputs[notebook.cells[position].id] = [_left_out(stopped)]
     return graded
+
+
+def _judged(sheet: Sheet, answers: list[Answer]) -> Verdict:
+    """The verdict; an answer that cannot be compared costs its question, not the notebook."""
+    try:
+        return judge(sheet, answers)
+    except Exception as error:
+        return Verdict(
+            exercise=sheet.name,
+            promise=sheet.promise,
+            passed=False,
+            kind="type",
+            headline=f"The answer is of a kind that cannot be compared with the expected one ({type(error).__name__}).",
+            max_points=sheet.points,
+            cases=len(sheet.questions),
+            seed=sheet.seed,
+        )
+
+
+def _shortened(verdict: Verdict) -> Verdict:
+    """No answer, however long, makes a long verdict."""
+    return replace(
+        verdict,
+        headline=shorten(verdict.headline, 1_500),
+        evidence=tuple((label[:100], shorten(text, 4_000)) for label, text in verdict.evidence[:20]),
+        notes=tuple(shorten(note, 600) for note in verdict.notes[:10]),
+    )
 
 
 def _with_flags(verdict: Verdict, made: Exercise, sheet: Sheet, replay: Replay, notebook: NotebookNode) -> Verdict:
@@ -106,7 +137,10 @@ def _with_flags(verdict: Verdict, made: Exercise, sheet: Sheet, replay: Replay, 
         return verdict
     cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == made.name]
     source = cells[0].source if cells else ""
-    found = conduct.flags(made, sheet, source, lambda inputs, probe: replay.call(made.name, inputs, probe))
+    try:
+        found = conduct.flags(made, sheet, source[:50_000], lambda inputs, probe: replay.call(made.name, inputs, probe))
+    except Exception as error:
+        found = (f"How the answer came about could not be observed ({type(error).__name__}).",)
     return replace(verdict, flags=found)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
+import symtable
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,7 +17,32 @@ from nbformat import NotebookNode
 from autograder.cells import LONG_RUN
 
 #: Whoever uses one of these may use any name without writing it down.
-_REACHES_ANYTHING = {"globals", "locals", "vars", "eval", "exec", "get_ipython", "__import__"}
+_REACHES_ANYTHING = {"globals", "locals", "vars", "eval", "exec", "get_ipython", "__import__", "importlib", "inspect"}
+#: Methods and functions of libraries that change what they belong to or are given, also inside an expression.
+_CHANGING = {
+    *(
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "remove",
+        "clear",
+        "update",
+        "setdefault",
+        "add",
+        "discard",
+        "sort",
+        "reverse",
+    ),
+    *("seed", "seterr", "shuffle", "put", "fill", "copyto", "at", "step", "backward", "zero_grad", "simplefilter"),
+    *("filterwarnings", "manual_seed", "set_printoptions"),
+}
+#: So may a text in which one of these stands.
+_REACHES_IN_TEXT = re.compile(
+    r"__main__|__globals__|__builtins__|__closure__|__code__|sys\.modules|_getframe|f_globals|tb_frame"
+)
+#: Reading larger code than this cell by cell takes longer than running all of it.
+_MOST_CHARACTERS = 100_000
 #: A call of these, or of a method of these, changes nothing that other cells depend on.
 _FOR_SHOW = {"print", "plt", "display"}
 
@@ -39,6 +66,11 @@ def unneeded(notebook: NotebookNode, template: NotebookNode, asked: Iterable[str
         asked: names of functions that will be called.
     """
     given = {cell.source.strip() for cell in template.cells if cell.cell_type == "code"}
+    theirs = "".join(
+        cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip() not in given
+    )
+    if len(theirs) > _MOST_CHARACTERS or _REACHES_IN_TEXT.search(theirs):
+        return set()
     cells: list[tuple[int, bool, Names]] = []
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type != "code" or not cell.source.strip() or LONG_RUN in cell.metadata.get("tags", []):
@@ -68,9 +100,26 @@ def names_in(source: str) -> Names | None:
     try:
         reader = _Reader()
         reader.visit(ast.parse(source))
+        everywhere, later = _global_names(symtable.symtable(source, "<cell>", "exec"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    reader.names.reads |= everywhere
+    reader.names.reads_later |= later
     return reader.names
+
+
+def _global_names(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
+    """Global names that a cell may read, and those among them that its functions and classes may, by Python's own scopes."""
+    now = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
+    later: set[str] = set()
+    waiting = list(table.get_children())
+    while waiting:
+        inner = waiting.pop()
+        # A name in a class's body that is bound there may still be read from outside before.
+        names = (s for s in inner.get_symbols() if s.is_referenced() and (s.is_global() or inner.get_type() == "class"))
+        later |= {symbol.get_name() for symbol in names}
+        waiting += inner.get_children()
+    return now | later, later
 
 
 names_in_given = functools.lru_cache(maxsize=500)(names_in)  # there are few, and everyone has them
@@ -116,6 +165,12 @@ class _Reader(ast.NodeVisitor):
             # np.random.seed(0), parts.append(x), train(network)
             given = [part for part in call.args if not isinstance(part, ast.Call)]  # what a call makes is new
             self.names.changes.update(_base(part) for part in (call.func, *given))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        base = _base(node.func)
+        if base not in _FOR_SHOW and (isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING):
+            self.names.changes.update(_base(part) for part in (node.func, *node.args) if not isinstance(part, ast.Call))
         self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:

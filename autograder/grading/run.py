@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nbgrader.api import MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
@@ -77,6 +76,7 @@ class Run:
         cluster: str = "",
         watch: Callable[[State], None] | None = None,
         patience: float = PATIENCE,
+        ready: LocalCrew | None = None,
     ) -> None:
         """Prepare.
 
@@ -88,7 +88,9 @@ class Run:
             cluster: address of a Dask scheduler; empty: this machine.
             watch: told how far it is, several times a second.
             patience: how long a locked gradebook is waited for, in seconds.
+            ready: workers that were hired already; used where they fit.
         """
+        self.ready = ready
         self.classroom, self.chapter, self.settings = classroom, chapter, settings
         self.workers, self.cluster, self.watch, self.patience = workers, cluster, watch, patience
         self.store, self.journal = Store(classroom.root), Journal(classroom.root, chapter.name)
@@ -163,21 +165,22 @@ class Run:
 
     def _hidden(self) -> dict[str, str]:
         """Sources of locked cells that differ from the released ones: tests which an instructor hides from students."""
+        path = self.classroom.root / "source" / self.chapter.name / f"{self.chapter.name}.ipynb"
+        try:
+            students, whole = work.released(self.template), work.released(path.read_bytes())
+        except Exception:  # nbformat has its own kinds of error
+            return {}  # released elsewhere: then there is nothing but what students have
         shown = {
             cell.metadata.nbgrader.grade_id: cell.source.strip()
-            for cell in work.released(self.template).cells
+            for cell in students.cells
             if "nbgrader" in cell.metadata
         }
-        with self.classroom.gradebook() as book:
-            try:
-                notebook = book.find_notebook(self.chapter.name, self.chapter.name)
-            except MissingEntry:
-                return {}  # the writer says so
-            return {
-                cell.name: cell.source
-                for cell in notebook.source_cells
-                if cell.locked and cell.source and cell.source.strip() != shown.get(cell.name, cell.source.strip())
-            }
+        return {
+            cell.metadata.nbgrader.grade_id: cell.source
+            for cell in whole.cells
+            if cell.metadata.get("nbgrader", {}).get("locked")
+            and cell.source.strip() != shown.get(cell.metadata.nbgrader.grade_id, cell.source.strip())
+        }
 
     def _take_up(self) -> set[str]:
         """Settings of the interrupted run, and whom it has finished."""
@@ -302,8 +305,13 @@ class Run:
             from autograder.grading.cluster import ClusterCrew
 
             return ClusterCrew(self.cluster, f"{self.chapter.name}-{self.settings.run}")
+        most_seconds = self.judge.total_seconds + 120.0  # the sandbox's time, and ours
+        if self.ready is not None and self.ready.device == self.judge.device:
+            self.ready.most_seconds = most_seconds
+            return self.ready
         size = self.workers or default_workers(len(self.queue))
-        return LocalCrew(max(1, min(size, len(self.queue))), self.judge.device, work.uses_torch(self.template))
+        size = max(1, min(size, len(self.queue)))
+        return LocalCrew(size, self.judge.device, work.uses_torch(self.template), most_seconds)
 
     def _give(self, student: str) -> bool:
         """Hand a submission to a worker; False when it cannot even be read."""

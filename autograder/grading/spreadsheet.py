@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from autograder.grading.report import Report
 from autograder.render import clean
 
 #: A cell that begins with one of these (full-width ones too) is a formula to some spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_AFTER_SEPARATOR = re.compile(r"([;,\t]\s*)([=+@＝＋＠-])")
 
 
 def plain(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe goes in front of what could be one."""
     line = " ".join(clean(text).splitlines())
+    line = _AFTER_SEPARATOR.sub(r"\1'\2", line)  # some spreadsheets begin a new cell there
     return f"'{line}" if text.startswith(_FORMULA) or line.lstrip().startswith(_FORMULA) else line
 
 
@@ -22,7 +25,7 @@ def as_csv(report: Report) -> bytes:
     """A row a student, a column an exercise; UTF-8 with a byte order mark, by which spreadsheets know it."""
     exercises = [made.name for made in report.exercises] + [made.name for made in report.written]
     out = io.StringIO()
-    write = csv.writer(out, lineterminator="\r\n").writerow
+    write = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow
     write(
         ["student", "name", "score", "max_score", "penalty", "seconds_late", "needs_manual_grading"]
         + [plain(name) for name in exercises]

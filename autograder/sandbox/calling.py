@@ -82,10 +82,10 @@ class Answer:
         if type(raised) is dict:
             number = raised.get("line_number")
             raised = Raised(
-                str(raised.get("type_name"))[:100],
-                str(raised.get("message"))[:PRINTED_LIMIT],
+                _text(raised.get("type_name"), 100),
+                _text(raised.get("message"), PRINTED_LIMIT),
                 number if type(number) is int else None,
-                str(raised.get("line"))[:300],
+                _text(raised.get("line"), 300),
             )
         else:
             raised = None
@@ -96,12 +96,17 @@ class Answer:
             raised=raised,
             changed_inputs=_texts(data.get("changed_inputs")),
             warnings=_texts(data.get("warnings")),
-            printed=str(data.get("printed") or "")[:PRINTED_LIMIT],
+            printed=_text(data.get("printed"), PRINTED_LIMIT),
         )
 
 
+def _text(value: Any, limit: int) -> str:
+    """Text and nothing else: turning whatever was sent into text could take long."""
+    return value[:limit] if type(value) is str else ""
+
+
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(entry)[:300] for entry in value[:20]) if isinstance(value, (list, tuple)) else ()
+    return tuple(_text(entry, 300) for entry in value[:20]) if isinstance(value, (list, tuple)) else ()
 
 
 @functools.lru_cache(maxsize=256)

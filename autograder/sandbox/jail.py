@@ -36,6 +36,22 @@ _ETC = (
 )
 _TREES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr")
 _PLAIN = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+#: Of a child's own folder in /proc; not its `net`, which without a network of its own is the machine's.
+_PROC_OWN = (
+    "status",
+    "stat",
+    "statm",
+    "maps",
+    "smaps",
+    "smaps_rollup",
+    "fd",
+    "task",
+    "cmdline",
+    "comm",
+    "limits",
+    "io",
+    "exe",
+)
 _PROC_READABLE = ("cpuinfo", "meminfo", "stat", "loadavg", "uptime", "version", "filesystems", "sys/kernel", "sys/vm")
 
 
@@ -281,7 +297,8 @@ class Jail:
             return ["/"], ["/tmp", "/dev/shm"], [*devices, "/dev/pts"]
         readable = [f"/{name}" for name in _TREES] + [f"/etc/{name}" for name in _ETC] + ["/etc/passwd", "/etc/group"]
         readable += [str(place) for place in self.readable]
-        readable += [f"/proc/{os.getpid()}", *(f"/proc/{name}" for name in _PROC_READABLE), "/sys/devices/system/cpu"]
+        readable += [f"/proc/{os.getpid()}/{name}" for name in _PROC_OWN]
+        readable += [*(f"/proc/{name}" for name in _PROC_READABLE), "/sys/devices/system/cpu"]
         return readable, [str(slot.folder)], devices
 
     def home(self, slot: Slot) -> tuple[str, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from autograder.sandbox.calling import Answer
@@ -23,6 +25,7 @@ class Replay:
         self.server, self.limits = server, limits
         self.stopped: dict[int, Stopped] = {}
         self.starts = 0
+        self.deadline = time.monotonic() + limits.total_seconds  # of all children together
         self._session: Session | None = None
         self._done: dict[int, str] = {}  # position → source of what ran, in order
 
@@ -73,7 +76,12 @@ class Replay:
                 reason = f"The notebook ended its process more than {MAX_STARTS - 1} times; nothing more was run."
                 raise Stopped("died", reason)
             self.starts += 1
-            self._session = self.server.open(self.limits)
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise Stopped(
+                    "timeout", f"The notebook used up its {self.limits.total_seconds:g} s; nothing more was run."
+                )
+            self._session = self.server.open(replace(self.limits, total_seconds=left))
             for position, source in list(self._done.items()):
                 try:
                     self._session.run_cell(source)

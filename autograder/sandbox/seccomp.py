@@ -42,6 +42,14 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
 _SHARED: dict[str, tuple[int | None, int | None]] = {
     **{"msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "socket": (41, 198)},
     **{"connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242)},
+    # and may not see what they do with files
+    **{"inotify_init": (253, None), "inotify_init1": (294, 26), "listmount": (458, 458), "statmount": (457, 457)},
+}
+#: Calls that act on a process named by an argument, which then must be 0, the caller: name → (numbers, position).
+_ON_ONESELF: dict[str, tuple[tuple[int | None, int | None], int]] = {
+    **{"prlimit64": ((302, 261), 0), "sched_setaffinity": ((203, 122), 0), "sched_setparam": ((142, 118), 0)},
+    **{"sched_setscheduler": ((144, 119), 0), "sched_setattr": ((314, 274), 0), "setpriority": ((141, 140), 1)},
+    **{"ioprio_set": ((251, 30), 1)},
 }
 _MEMFD_CREATE, _SHMGET, _SOCKET, _SOCKETPAIR = (319, 279), (29, 194), (41, 198), (53, 199)
 _CLONE, _CLONE3, _IOCTL, _PERSONALITY, _PRCTL = (56, 220), (435, 435), (16, 29), (135, 92), (157, 167)
@@ -105,6 +113,9 @@ def program(*, namespaces: bool, anonymous_files: bool) -> list[tuple[int, int, 
     # The signal at the server's death stays what it is; torch sets one for its workers and must hear no error.
     code += _when(_PRCTL[column], 0, [(_EQUAL, 0, 1, _PR_SET_PDEATHSIG), (_RETURN, 0, 0, _PRETEND)])
     code += _when(_PERSONALITY[column], 0, _only((0, 0xFFFFFFFF)))
+    if not namespaces:
+        for numbers, position in _ON_ONESELF.values():
+            code += _when(numbers[column], position, _only((0,)))
     if namespaces:
         code += _when(_SOCKET[column], 0, _only(_FAMILIES))
     else:

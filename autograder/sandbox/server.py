@@ -285,14 +285,17 @@ def _memory_kb(pid: int) -> tuple[int, int]:
 def _size_of(folder: Path) -> tuple[int, int]:
     """Bytes on disk and number of the files below a folder; stops counting where there are very many."""
     size = count = 0
-    with contextlib.suppress(OSError):
-        for where, folders, names in os.walk(folder):
-            count += len(folders) + len(names)
-            if count > 50_000:
-                break
-            for name in names:
+    waiting = [str(folder)]
+    while waiting and count < 20_000:  # no recursion: folders may be nested a thousand deep
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                count += 1
+                if count > 20_000:
+                    break
                 with contextlib.suppress(OSError):
-                    size += os.lstat(os.path.join(where, name)).st_blocks * 512
+                    size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
     return size, count
 
 
@@ -327,10 +330,14 @@ def _answer(server: Server, connection: socket.socket, request: dict[str, Any]) 
         socket.send_fds(connection, [json.dumps(said).encode() + b"\n"], [ours.fileno()])
         ours.close()
         return
-    if request["op"] == "reap":
-        said = server.reap(int(request["pid"]), float(request["patience"]))
-    else:
-        said = server.watch(int(request["pid"]))
+    try:
+        if request["op"] == "reap":
+            said = server.reap(int(request["pid"]), float(request["patience"]))
+        else:
+            said = server.watch(int(request["pid"]))
+    except Exception as error:  # one child's trouble is not the next one's
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        said = {"trouble": type(error).__name__}
     connection.sendall(json.dumps(said).encode() + b"\n")
 
 

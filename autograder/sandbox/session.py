@@ -30,6 +30,8 @@ _SIGNALS = {
 _PREFIX = "nnlm-sandbox-"
 #: Settings that choose a processor's kernels; without them old libraries may compute wrongly on new processors.
 _PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+#: Bytes of structure that an answer may have beside its numbers and what it prints.
+_TREE = 4 * 2**20
 #: How often a child is looked at where no control group counts its memory, in seconds.
 _WATCH = 0.15
 
@@ -201,6 +203,11 @@ class Server:
         self.usage = self._request({"op": "reap", "pid": pid, "patience": patience})
         return int(self.usage.get("status", -1))
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still open children."""
+        return not self.forks or self.process.poll() is None
+
     def watch(self, pid: int) -> dict[str, Any]:
         """What a child holds now: ``memory_mb``, ``processes``, ``disk_mb``; empty when the server is gone."""
         return self._request({"op": "watch", "pid": pid})
@@ -228,7 +235,7 @@ class Server:
 
                 cgroups.remove_of(self.pid)
             os.close(self._hold)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     def __enter__(self) -> Server:
         return self
@@ -256,6 +263,7 @@ class Session:
         self.deadline = time.monotonic() + limits.total_seconds
         self.until = self.deadline
         self.watched = process is None and server.level != "full"
+        self.looked = time.monotonic()
         self.open = True
 
     def wait_until_ready(self, reason: str) -> None:
@@ -327,12 +335,12 @@ class Session:
     def _ask(self, request: dict[str, Any], seconds: float, what: str) -> Any:
         left = min(seconds, self.deadline - time.monotonic())
         if left <= 0:
-            raise self._stop("timeout", f"The notebook used up its {self.limits.total_seconds:g} s.")
+            raise self._stop("timeout", "The notebook used up its time.")
         self.until = time.monotonic() + left
         self.connection.settimeout(left)
         try:
             send(self.writer, request)
-            return receive(self.reader, budget=int(self.limits.output_mb * 2**20) + 64 * 2**20)
+            return receive(self.reader, budget=64 * 2**20, tree=_TREE + 2 * int(self.limits.output_mb * 2**20))
         except TimeoutError:
             raise self._stop(
                 "timeout", f"{what} did not end within {left:.0f} s; look for a loop that never ends."
@@ -368,7 +376,7 @@ class Session:
             code = self.process.wait()
         else:
             code = self.server.reap(self.pid, patience)
-        shutil.rmtree(self.workspace, ignore_errors=True)
+        _remove(self.workspace)
         return code
 
     def __enter__(self) -> Session:
@@ -376,6 +384,14 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that student code has written to; it may be nested too deeply for a recursive removal."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists() and sys.platform != "win32":
+        subprocess.run(["rm", "-rf", "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
 
 
 class _TooMuch(Exception):
@@ -401,10 +417,11 @@ class _Reader:
             if left <= 0:
                 raise TimeoutError
             connection.settimeout(min(left, _WATCH) if self.session.watched else left)
-            try:
-                return connection.recv(count)
-            except TimeoutError:
+            if time.monotonic() - self.session.looked > _WATCH:  # also while bytes drip in
                 self.session.look()
+                self.session.looked = time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                return connection.recv(count)
 
 
 class _Writer:
@@ -445,7 +462,7 @@ def _sweep() -> None:
         try:
             if os.fstat(fd).st_uid == os.geteuid():
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
         except OSError:
             pass  # in use
         finally:

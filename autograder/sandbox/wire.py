@@ -29,6 +29,7 @@ MAX_DEPTH = 20
 MAX_NODES = 100_000
 MAX_TEXT = 20_000
 MAX_TREE = 32 * 2**20  # bytes of JSON in a message, which take several times as much memory once parsed
+MAX_PAIRS = 1_000  # entries of a dictionary whose keys are not text: whoever chooses numbers can make them collide
 DEFAULT_BUDGET = 256 * 1024 * 1024
 _HEADER = struct.Struct("<QQ")  # bytes of JSON, bytes of buffers
 _TAG = "$"
@@ -137,8 +138,11 @@ def decode(tree: Any, buffers: list[bytes] | list[memoryview]) -> Any:
         WireError: anything in the tree is not of the format.
     """
     nodes = 0
+    copied = 0
+    most = 2 * sum(map(len, buffers)) + 2**20
 
     def array(node: dict[str, Any]) -> np.ndarray:
+        nonlocal copied
         name, shape, index = node.get("dtype"), node.get("shape"), node.get("buffer")
         if type(shape) is not list or len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
             raise WireError("the shape of an array is not a list of sizes")
@@ -149,6 +153,9 @@ def decode(tree: Any, buffers: list[bytes] | list[memoryview]) -> Any:
         dtype = DTYPES["uint16"] if name == BFLOAT16 else DTYPES[name]
         if math.prod(shape) * dtype.itemsize != len(buffers[index]):
             raise WireError("the bytes of an array do not fit its shape")
+        copied += len(buffers[index])
+        if copied > most:
+            raise WireError("the same numbers are named again and again")
         flat = np.frombuffer(buffers[index], dtype=dtype)
         if name == BFLOAT16:
             flat = (flat.astype(np.uint32) << 16).view(np.float32)
@@ -159,6 +166,8 @@ def decode(tree: Any, buffers: list[bytes] | list[memoryview]) -> Any:
         nodes += 1
         if depth > MAX_DEPTH + 1 or nodes > 4 * MAX_NODES:
             raise WireError("the tree is too deep or too large")
+        if type(node) is int and node.bit_length() > 64:
+            raise WireError("an integer of more than 64 bits")
         if node is None or type(node) in (bool, int, float, str):
             return node
         if type(node) is list:
@@ -183,6 +192,8 @@ def decode(tree: Any, buffers: list[bytes] | list[memoryview]) -> Any:
         if kind in ("dict", "pairs"):
             if any(type(pair) is not list or len(pair) != 2 for pair in items):
                 raise WireError("an entry of a dictionary is not a pair")
+            if len(items) > MAX_PAIRS and any(type(key) is not str for key, _ in items):
+                raise WireError("a dictionary with too many entries whose keys are not text")
             try:
                 return {walk(key, depth + 1): walk(entry, depth + 1) for key, entry in items}
             except TypeError as error:
@@ -203,16 +214,16 @@ def send(stream: BinaryIO, value: Any) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO, budget: int = DEFAULT_BUDGET) -> Any:
-    """Read one frame.
+def receive(stream: BinaryIO, budget: int = DEFAULT_BUDGET, tree: int = MAX_TREE) -> Any:
+    """Read one frame: at most ``budget`` bytes, of them at most ``tree`` bytes of structure.
 
     Raises:
         EOFError: the other side is gone.
         WireError: the frame is malformed or larger than ``budget`` bytes.
     """
     text_bytes, buffer_bytes = _HEADER.unpack(_exactly(stream, _HEADER.size))
-    if text_bytes > MAX_TREE:
-        raise WireError(f"a message with {text_bytes:,} bytes of structure; at most {MAX_TREE:,} are allowed")
+    if text_bytes > tree:
+        raise WireError(f"a message with {text_bytes:,} bytes of structure; at most {tree:,} are allowed")
     if text_bytes + buffer_bytes > budget:
         raise WireError(f"a message of {text_bytes + buffer_bytes:,} bytes; at most {budget:,} are allowed")
     text = _exactly(stream, text_bytes)
@@ -220,6 +231,8 @@ def receive(stream: BinaryIO, budget: int = DEFAULT_BUDGET) -> Any:
     try:
         head = json.loads(text)
         sizes = head["sizes"]
+        if type(sizes) is list and len(sizes) > MAX_NODES:
+            raise WireError("more buffers than a message may have")
         if type(sizes) is not list or any(type(n) is not int or n < 0 for n in sizes) or sum(sizes) != buffer_bytes:
             raise WireError("the sizes of the buffers do not add up")
         ends = [sum(sizes[: i + 1]) for i in range(len(sizes))] if len(sizes) < 1000 else list(np.cumsum(sizes))
