@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -61,8 +62,11 @@ def address(course, tmp_path_factory):
     broken = home / ".local" / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
     broken.parent.mkdir(parents=True)
     broken.write_text('{"argv": ["no-such-program"], "display_name": "Broken", "language": "python"}')
+    with socket.socket() as free:  # several files of tests start a server, at the same time where tests run in parallel
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "autograder.cli", "lab", "--no-browser", "--port", "8890"],
+        [sys.executable, "-m", "autograder.cli", "lab", "--no-browser", "--port", str(port)],
         cwd=course,
         env={**os.environ, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "0"},
         stdout=subprocess.PIPE,

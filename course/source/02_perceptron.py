@@ -82,8 +82,7 @@ print("only keenness counts:   ", far @ np.array([0.0, 0.0, 10.0]), "  the miser
 # $$z = x_1w_1 + \dots + x_nw_n + b = xw + b$$
 #
 # Here x is a row, w a column and xw their dot product, `x @ w` in NumPy.
-
-# %% [markdown]
+#
 # ### On the line
 #
 # What if $z$ is exactly 0? Decks A and C fire at $z \geq 0$, deck D only at $z > 0$. **This course fires strictly above 0.** Deck D gives
@@ -124,6 +123,19 @@ plt.show()
 # %% [markdown]
 # Where does each line run? Deck D's lines pass through corners; b = −1.5 keeps its distance from all four. Discs have label 1, squares
 # label 0, and the unit fires on the hatched side.
+#
+# Now drag a line yourself. Deck D's OR touches a corner: how much room can you give it on both sides? And how many corners can you get
+# right for XOR, "exactly one input is 1"?
+
+# %%
+from course.kit.widgets import DecisionLine
+
+explorer = DecisionLine(gate="or", weights=[1.0, 1.0], bias=0.0)
+explorer
+
+# %% [markdown]
+# With weights (1, 1), OR has most room at b = −0.5: 0.354 to the nearest corner. For XOR nobody gets more than three; the end of this
+# chapter says why. `explorer.weights` and `explorer.bias` hold what you have dragged.
 #
 # ### Exercise 2.1 · Decide
 # ●○○ · 3 min · needs: nothing
@@ -252,7 +264,13 @@ print("score before:", x @ w + b, "  after:", x @ new_w + new_b, "  moved by ‖
 # | 2 | (1,0) | 0 | 0 | 1 | (1, 1) | 1 |
 # | 3 | (0,0) | 1 | 1 | 0 | (1, 1) | 0 |
 #
-# Epoch 4 has none. Four mistakes, and the machine has found deck D's OR, digit for digit. The code agrees:
+# Epoch 4 has none. Four mistakes, and the machine has found deck D's OR, digit for digit. Step through it, then try AND and XOR: how
+# many mistakes does each take? The cell below the stepper computes the table.
+
+# %%
+from course.kit.widgets import PerceptronRule
+
+PerceptronRule(gate="or")
 
 # %%
 w, b = np.zeros(2), 0.0
@@ -274,8 +292,7 @@ for epoch in range(1, 5):
 # $$\frac{s\,(xw + b)}{\lVert w\rVert}, \qquad s = 2y - 1 = \pm 1$$
 #
 # The sign s makes it positive on the right side and negative on the wrong one. Scaling w and b leaves the line and the distance alone.
-
-# %% [markdown]
+#
 # ### Exercise 2.5 · The margin
 # ●●○ · 8 min · needs: nothing
 #
@@ -306,8 +323,7 @@ print("AND, b = −1.5:", geometric_margin(corners, both, np.array([1.0, 1.0]), 
 # 3. u has length 1, so $\tilde{w}\cdot u \leq \lVert\tilde{w}\rVert$ (Cauchy and Schwarz). Together $k\gamma \leq \sqrt{k}\,R$, that is
 #
 # $$k \leq (R/\gamma)^2$$
-
-# %% [markdown]
+#
 # Neither the number of samples nor the number of features occurs in it. Novikoff proved it in 1962. Nothing rests on authority, so follow
 # one training run, mistake by mistake: does the alignment stay above kγ and the length below √k·R?
 

@@ -120,8 +120,19 @@ plt.show()
 # Both hidden units add the inputs, so (0, 1) and (1, 0) fall on one point; the second unit sleeps until the sum exceeds 1
 # and lifts (1, 1) off the line through the others. The square has been folded, and h₁ − 2h₂ = ½ separates discs
 # from squares. The output weights (1, −2) are the line's normal.
+#
+# Drag the two hidden lines and the output's. Does XOR need the two hidden lines to be parallel? And what becomes of the
+# hatched band when you take the bend away?
+
+# %%
+from course.kit.widgets import XorFolding
+
+XorFolding()
 
 # %% [markdown]
+# No: turn a hidden line a little and all four stay right. Without the bend the band becomes a half-plane, and at most three
+# corners are right.
+#
 # ### Exercise 3.2 · XOR for any two numbers
 # ●●○ · 10 min · needs: the worked example
 #
@@ -273,8 +284,18 @@ plt.show()
 # softplus, Swish and GELU have one on the right side only, equal or close to 1; on the left it is 0 or falls to 0. The
 # other five are flat on both sides. The sigmoid's slope is 0.25 at best and 0.0025 at z = 6: a unit that **saturates**
 # (饱和) hardly learns.
+#
+# Chapter 6 multiplies such slopes, one a layer. What do five sigmoids in a row leave of a signal at best, and at z = 2? Which
+# functions ever have a slope above 1?
+
+# %%
+from course.kit.widgets import ActivationZoo
+
+ActivationZoo(name="sigmoid", z=2.0)
 
 # %% [markdown]
+# At best 0.25⁵ ≈ 0.001, at z = 2 a hundred-thousandth. Only Swish and GELU exceed 1, by little: 1.10 and 1.13 at most.
+#
 # ## K layers
 #
 # A **feed-forward network** (前馈网络) repeats the layer. With h⁰ = x, for k = 1 … K
@@ -378,8 +399,18 @@ print(feed_forward(places, [stairs[:2], stairs[2:]], ["sigmoid", "identity"])[-1
 
 # %% [markdown]
 # Flat at 2, 5 and 4, within 0.01 at a quarter gap from each jump. The wider gap needs a step only half as steep.
+#
+# What do more units buy? Double them for the wave, then for the jump at ½: which error falls, and how fast?
+
+# %%
+from course.kit.widgets import StepApproximator
+
+StepApproximator(curve="wave", units=8)
 
 # %% [markdown]
+# The wave's halves with each doubling, from two units on. The jump's never falls below ½: at t = ½ itself a sigmoid is half-way
+# up.
+#
 # ## Real run 1: a curve from the Bible
 #
 # How much of the King James Bible do its most frequent words cover? The curve over the logarithm of the rank is

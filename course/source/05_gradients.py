@@ -118,6 +118,17 @@ for name, error, best in [("one-sided", one_sided, 2 * u**0.5), ("central", cent
 # Two Vs: ten digits at h near 10⁻⁵ for the central one, eight near 10⁻⁸ for the other. To the right of the lowest point
 # "smaller is better" turns into noise; the lines are worst cases, the points lie somewhat below.
 #
+# Move the step. Where is the lowest point when f adds 1,000 to everything, and where when it swings ten times as fast?
+
+# %%
+from course.kit.widgets import StepSize
+
+StepSize(function="exp", method="central")
+
+# %% [markdown]
+# Round-off grows with |f|: for exp(x) + 1000 h* moves right, to 5·10⁻⁵. Truncation grows with |f‴|: for sin(10x) it moves left, to
+# 7·10⁻⁷. The complex step, whose curve has no left branch, follows below.
+#
 # ### Exercise 5.1 · Nudge
 # ●○○ · 8 min · needs: nothing
 #
@@ -704,8 +715,7 @@ for h in (6e-6, 1e-13):
 # Other classics: grads not emptied between steps, so that old ones pull along; `data` changed in place between forward and backward, so that
 # slopes belong to other values; exp(−y·z) overflowing in the loss (chapter 4 has the stable form); and recursion, which Python stops at about 1,000
 # nodes in a chain: long graphs need an explicit stack.
-
-# %% [markdown]
+#
 # ## Check yourself
 #
 # <details><summary>Explain the core idea of backpropagation, and the chain rule's part in it. (Interview question, deck E)</summary>

@@ -52,8 +52,7 @@ print(f"a row forward: {products} multiplications; there and back: {3 * products
 # chain rule, read from the loss backwards, so that no factor is computed twice.
 #
 # `differences` stays with us, as the judge. A **gradient check** (梯度检查) holds each formula of this chapter to it.
-
-# %% [markdown]
+#
 # ## The last layer first
 #
 # One layer has two stages, z = hW + b and then f(z); h is what the layer before said. Suppose we know grad_z = ∂loss/∂z, of z's shape (N,
@@ -280,8 +279,18 @@ plt.show()
 # L = 0.129536. δ₄ = δ₅ because 4 · ¼ = 1. Where does the signal pass? With ReLU only through unit 3; with the sigmoid mostly through unit
 # 4, since unit 3 is saturated. And the ReLU step is too long: all three units die, every δ is 0, the loss stays at 0.5 for ever. The sigmoid's
 # loss falls from 0.1295 to 0.0710.
+#
+# Step through both, node by node. At which node does ReLU's gradient stop, and how small must η be for the network to survive its first
+# step?
+
+# %%
+from course.kit.widgets import GraphStepper
+
+GraphStepper(bend="relu")
 
 # %% [markdown]
+# At unit 4, whose net is exactly 0. Up to η = 0.06 unit 5 stays awake; with 0.04 the loss falls from 4.5 to 0.0265.
+#
 # ## K layers
 #
 # Forward stores, for each layer, what it read and its z. Backward walks the same list from its end.
@@ -333,7 +342,17 @@ for name, scale in [("sigmoid", 1), ("tanh", 1), ("relu", 2)]:
 
 # %% [markdown]
 # The sigmoid's first layer gets less than a ten-thousandth of what its last gets: the gradient **vanishes** (梯度消失). Tanh and ReLU roughly keep its
-# size here. A sure way past a layer is a road around it.
+# size here. Is that the function or the weights? How large must they be for the sigmoid's signal to survive eight layers, and what do
+# the same weights do to ReLU's?
+
+# %%
+from course.kit.widgets import ErrorFlow
+
+ErrorFlow(activation="sigmoid", depth=8, scale=1.0)
+
+# %% [markdown]
+# Both. With weights three times as large the sigmoid still loses half at each layer, while ReLU's signal doubles: it **explodes** (梯度爆炸).
+# ReLU keeps it near √2, where the cell above drew. A sure way past a layer is a road around it.
 #
 # ## A skip
 #

@@ -1,0 +1,252 @@
+"""Widgets that compute in the browser: each class here hands its values to an ES module and can be asked for them again.
+
+>>> line = DecisionLine(gate="or")  # doctest: +SKIP
+>>> line.weights, line.bias  # where the reader has dragged them  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+try:
+    import anywidget
+    import traitlets
+except ImportError as error:
+    raise ImportError(
+        "The widgets need the package anywidget: run `python3 start.py` once more, or `pip install anywidget`."
+    ) from error
+
+#: Where the ES modules lie.
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "widgets"
+_IMPORT = re.compile(r'^import \* as (\w+) from "\./(\w+\.mjs)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+)\b)", re.MULTILINE)
+
+
+class WidgetSourceError(Exception):
+    """A module breaks the rule by which modules are put into one; the message says which line."""
+
+
+@cache
+def module_source(name: str, folder: Path = FOLDER) -> str:
+    """Give a widget as one ES module that imports nothing.
+
+    JupyterLab gets a widget's module as text, from which a relative import leads nowhere; the same holds for a page opened
+    as a file. So each line ``import * as kit from "./kit.mjs";`` is replaced by ``const kit = (() => { … })();`` with
+    that file's text inside, and what it exports is returned.
+
+    Args:
+        name: the file's name without ``.mjs``.
+        folder: where the files lie.
+
+    Returns:
+        JavaScript.
+
+    Raises:
+        WidgetSourceError: an import or export is not written in the one way that is understood.
+    """
+    return _with_imports_inside(folder / f"{name}.mjs", folder, ())
+
+
+def _with_imports_inside(path: Path, folder: Path, above: tuple[Path, ...]) -> str:
+    if path in above:
+        raise WidgetSourceError(f"{path.name} imports itself, by way of {above[-1].name}")
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("import") and not _IMPORT.fullmatch(line):
+            raise WidgetSourceError(
+                f'{path.name}:{number}: an import must read `import * as NAME from "./FILE.mjs";`, not `{line}`'
+            )
+    return _IMPORT.sub(lambda found: _as_constant(found[1], folder / found[2], folder, (*above, path)), text)
+
+
+def _as_constant(name: str, path: Path, folder: Path, above: tuple[Path, ...]) -> str:
+    text = _with_imports_inside(path, folder, above)
+    exported = _EXPORT.findall(text)
+    body = _EXPORT.sub("", text)
+    for line in body.splitlines():
+        if line.startswith("export"):
+            raise WidgetSourceError(
+                f"{path.name}: a module that others import must write `export` before a function, const or class, not `{line}`"
+            )
+    return f"const {name} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"
+
+
+class Widget(anywidget.AnyWidget):
+    """What all widgets of the course have: a language, and texts that go before the module's own."""
+
+    language = traitlets.Enum(("en", "zh"), "en").tag(sync=True)
+    #: Key → text; the keys are those of ``STRINGS`` in the widget's module.
+    strings = traitlets.Dict(value_trait=traitlets.Unicode(), key_trait=traitlets.Unicode()).tag(sync=True)
+
+    def __repr__(self) -> str:
+        values = (f"{name}={getattr(self, name)!r}" for name in self.values())
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    @classmethod
+    def values(cls) -> list[str]:
+        """The names of the traits that the widget's own controls set."""
+        own = [made for made in reversed(cls.__mro__) if issubclass(made, Widget) and made is not Widget]
+        traits = [(name, trait) for made in own for name, trait in vars(made).items()]
+        return [name for name, trait in traits if isinstance(trait, traitlets.TraitType) and name[0] != "_"]
+
+
+def _pair(*default: float) -> Any:
+    """A trait for a list of as many numbers as the default has."""
+    return traitlets.List(traitlets.Float(), list(default), minlen=len(default), maxlen=len(default)).tag(sync=True)
+
+
+def _gate(default: str) -> Any:
+    return traitlets.Enum(("and", "or", "nand", "xor"), default).tag(sync=True)
+
+
+_ACTIVATIONS = (
+    *("step", "identity", "sigmoid", "tanh", "hard_tanh", "gaussian"),
+    *("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"),
+)
+
+
+class DecisionLine(Widget):
+    """Drag the weights and the bias of one threshold unit and see what it says at the corners of a square (chapter 02).
+
+    Attributes:
+        gate: ``"and"``, ``"or"``, ``"nand"`` or ``"xor"``: which corners have label 1.
+        weights: w, two numbers; the unit fires where x·w + b > 0.
+        bias: b.
+    """
+
+    _esm = module_source("decision_line")
+    gate = _gate("and")
+    weights = _pair(1.0, 1.0)
+    bias = traitlets.Float(-1.0).tag(sync=True)
+
+
+class PerceptronRule(Widget):
+    """Show a unit one sample after another and see every correction (chapter 02).
+
+    Attributes:
+        gate: ``"and"``, ``"or"``, ``"nand"`` or ``"xor"``.
+        start: w₁, w₂ and b to start from.
+        step: how many samples have been shown.
+        weights: w after them; follows from the above.
+        bias: b after them; follows from the above.
+    """
+
+    _esm = module_source("perceptron_rule")
+    gate = _gate("or")
+    start = _pair(0.0, 0.0, 0.0)
+    step = traitlets.Int(0, min=0).tag(sync=True)
+    weights = _pair(0.0, 0.0)
+    bias = traitlets.Float(0.0).tag(sync=True)
+
+
+class XorFolding(Widget):
+    """Drag the weights of two hidden units and see where they put the corners of a square (chapter 03).
+
+    Attributes:
+        bend: the hidden units' activation: ``"relu"``, ``"identity"``, ``"leaky_relu"``, ``"tanh"`` or ``"sigmoid"``.
+        w1: weights from inputs to hidden units, (inputs, hidden) as a list of rows.
+        b1: biases of the hidden units.
+        w2: weights from hidden units to the output.
+        b2: bias of the output, which fires where its score is above 0.
+    """
+
+    _esm = module_source("xor_folding")
+    bend = traitlets.Enum(("relu", "identity", "leaky_relu", "tanh", "sigmoid"), "relu").tag(sync=True)
+    w1 = traitlets.List(
+        traitlets.List(traitlets.Float(), minlen=2, maxlen=2), [[1.0, 1.0], [1.0, 1.0]], minlen=2, maxlen=2
+    ).tag(sync=True)
+    b1 = _pair(0.0, -1.0)
+    w2 = _pair(1.0, -2.0)
+    b2 = traitlets.Float(-0.5).tag(sync=True)
+
+
+class ActivationZoo(Widget):
+    """Twelve activation functions with their slopes, and what K slopes in a row leave of a signal (chapter 03).
+
+    Attributes:
+        name: which activation, by its name in the chapter.
+        beside: another one, or ``"none"``.
+        z: where to read it, from −6 to 6.
+        units: K.
+    """
+
+    _esm = module_source("activation_zoo")
+    name = traitlets.Enum(_ACTIVATIONS, "sigmoid").tag(sync=True)
+    beside = traitlets.Enum(("none", *_ACTIVATIONS), "none").tag(sync=True)
+    z = traitlets.Float(2.0, min=-6, max=6).tag(sync=True)
+    units = traitlets.Int(5, min=1, max=20).tag(sync=True)
+
+
+class StepApproximator(Widget):
+    """Add up steep sigmoids and watch stairs follow a curve, without training (chapter 03).
+
+    Attributes:
+        curve: ``"wave"``, ``"hill"``, ``"corner"`` or ``"jump"``, each over t from 0 to 1.
+        units: how many hidden units.
+        tolerance: what `step_approximator` of the chapter is asked for; it sets how steep the steps are.
+        unit: the unit whose own step is shown, counted from 1.
+    """
+
+    _esm = module_source("step_approximator")
+    curve = traitlets.Enum(("wave", "hill", "corner", "jump"), "wave").tag(sync=True)
+    units = traitlets.Int(8, min=1, max=64).tag(sync=True)
+    tolerance = traitlets.Float(0.01, min=0.001, max=1).tag(sync=True)
+    unit = traitlets.Int(3, min=1, max=64).tag(sync=True)
+
+
+class StepSize(Widget):
+    """The error of three difference quotients against the step h (chapter 05).
+
+    Attributes:
+        function: ``"exp"``, ``"shifted"`` (exp + 1000), ``"wave"`` (sin 10x) or ``"cube"``.
+        method: ``"forward"``, ``"central"`` or ``"complex"``.
+        log10_h: the step h as a power of ten, from −15 to 0.
+    """
+
+    _esm = module_source("step_size")
+    function = traitlets.Enum(("exp", "shifted", "wave", "cube"), "exp").tag(sync=True)
+    method = traitlets.Enum(("forward", "central", "complex"), "central").tag(sync=True)
+    log10_h = traitlets.Float(-2.0, min=-15, max=0).tag(sync=True)
+
+
+class GraphStepper(Widget):
+    """Deck E's 2-2-1 network node by node: values forwards, gradients backwards, then a learning step (chapters 05, 06).
+
+    Attributes:
+        bend: activation of all units, ``"relu"`` or ``"sigmoid"``.
+        weights: w03, w04, w05, w13, w14, w23, w24, w35, w45; "w13" leads from unit 1 to unit 3, unit 0 says 1.
+        x: what units 1 and 2 say.
+        target: what unit 5 should say.
+        rate: learning rate η.
+        step: how many nodes are known.
+    """
+
+    _esm = module_source("graph_stepper")
+    bend = traitlets.Enum(("relu", "sigmoid"), "relu").tag(sync=True)
+    weights = _pair(1.0, -6.0, -4.0, 3.0, 6.0, 4.0, 5.0, 2.0, 4.0)
+    x = _pair(1.0, 0.0)
+    target = traitlets.Float(1.0).tag(sync=True)
+    rate = traitlets.Float(1.0, min=0).tag(sync=True)
+    step = traitlets.Int(0, min=0, max=16).tag(sync=True)
+
+
+class ErrorFlow(Widget):
+    """How large the gradient is that arrives at each of K layers of 20 units (chapter 06).
+
+    Attributes:
+        activation: of all layers: ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"softplus"`` or ``"identity"``.
+        depth: K.
+        scale: the weights' standard deviation, times √20; they are always the same draw.
+        layer: the layer whose numbers are read out, counted from 1.
+    """
+
+    _esm = module_source("error_flow")
+    activation = traitlets.Enum(("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "identity"), "sigmoid").tag(
+        sync=True
+    )
+    depth = traitlets.Int(8, min=2, max=20).tag(sync=True)
+    scale = traitlets.Float(1.0, min=0.25, max=3).tag(sync=True)
+    layer = traitlets.Int(1, min=1, max=20).tag(sync=True)

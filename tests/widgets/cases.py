@@ -1,0 +1,427 @@
+"""What the widgets' mathematics must give, computed with the references of ``solutions``."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from solutions import backpropagation, gradients, hidden_layers, perceptron
+
+CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+LABELS = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
+ACTIVATIONS = [
+    *("step", "identity", "sigmoid", "tanh", "hard_tanh", "gaussian"),
+    *("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"),
+]
+Case = dict[str, Any]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")}
+    return value
+
+
+def case(module: str, call: str, *args: Any, expected: Any) -> Case:
+    return {"module": module, "call": call, "args": plain(args), "expected": plain(expected)}
+
+
+def cases() -> list[Case]:
+    rng = np.random.default_rng(20)
+    return [
+        *kit_cases(rng),
+        *perceptron_cases(rng),
+        *hidden_layers_cases(rng),
+        *stairs_cases(),
+        *step_size_cases(),
+        *backpropagation_cases(rng),
+    ]
+
+
+def kit_cases(rng: np.random.Generator) -> Iterator[Case]:
+    yield case("kit", "snap", 0.1 + 0.2, 0.1, expected=0.3)
+    yield case("kit", "snap", -0.31, 0.25, expected=-0.25)
+    yield case("kit", "snap", 1234.56, 5, expected=1235)
+    yield case("kit", "clamp", 3, -1, 2, expected=2)
+    yield case("kit", "clamp", -3, -1, 2, expected=-1)
+    yield case("kit", "clamp", 0.5, -1, 2, expected=0.5)
+    yield case("kit", "ticks", -1, 2, expected=[-1, 0, 1, 2])
+    yield case("kit", "ticks", 0, 1, expected=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    yield case("kit", "ticks", -6.5, 6.5, expected=[-5, 0, 5])
+    yield case("kit", "ticks", 0, 90, expected=[0, 20, 40, 60, 80])
+    yield case("kit", "number", -0.5, expected="−0.5")
+    yield case("kit", "number", 1.0, expected="1")
+    yield case("kit", "number", 2 / 3, 3, expected="0.667")
+    yield case("kit", "number", -0.0004, expected="−4.0e−4")
+    yield case("kit", "number", 0, expected="0")
+    yield case("kit", "number", math.inf, expected="∞")
+    yield case("kit", "number", -math.inf, expected="−∞")
+    yield case("kit", "tuple", [1, -1.5], expected="(1, −1.5)")
+    yield case("kit", "powerOfTen", -12, expected="10⁻¹²")
+    for value, text in [
+        (6.9e-6, "6.9·10⁻⁶"),
+        (-1234.5, "−1.2·10³"),
+        (0.25, "0.25"),
+        (0, "0"),
+        (0.01, "0.01"),
+        (1e3, "1·10³"),
+    ]:
+        yield case("kit", "scientific", value, expected=text)
+    yield case("kit", "fill", "{n} of {all}, {x}", {"n": 3, "all": 4}, expected="3 of 4, {x}")
+    # Where u = 0.3 crosses four cells, and u − v = −4 one cell, worked out by hand.
+    upright = [[[0.3, 0], [0.3, 0.5]], [[0.3, 0.5], [0.3, 1]]]
+    yield case("kit", "contour", {"formula": "u - 0.3"}, 0, [0, 1], [0, 1], 2, expected=upright)
+    slope = [[[2, 6], [-1, 3]]]
+    yield case("kit", "contour", {"formula": "u - v"}, -4, [-1, 3], [2, 6], 1, expected=slope)
+    half = [[[0, 0], [0.3, 0], [0.3, 0.5], [0, 0.5]], [[0, 0.5], [0.3, 0.5], [0.3, 1], [0, 1]]]
+    yield case("kit", "positive", {"formula": "0.3 - u"}, [0, 1], [0, 1], 2, expected=half)
+    yield case(
+        "kit",
+        "positive",
+        {"formula": "u - v + 4"},
+        [-1, 3],
+        [2, 6],
+        1,
+        expected=[[[-1, 2], [3, 2], [3, 6], [2, 6], [-1, 3]]],
+    )
+    yield case(
+        "kit",
+        "positive",
+        {"formula": "1"},
+        [0, 3],
+        [0, 1],
+        3,
+        expected=[[[0, k / 3], [3, k / 3], [3, (k + 1) / 3], [0, (k + 1) / 3]] for k in range(3)],
+    )
+    yield case("kit", "contour", {"formula": "u * u + v * v"}, -1, [-1, 1], [-1, 1], 8, expected=[])
+    for _ in range(4):
+        point, w = rng.normal(size=2), rng.normal(size=2)
+        b = -float(point @ w)
+        yield case("kit", "biasThrough", point, w, expected=b)
+        away = rng.normal(size=2)
+        nearest = away - (away @ w + b) / (w @ w) * w
+        assert abs(perceptron.geometric_margin(nearest[None], np.array([1]), w, b)) < 1e-12
+        yield case("kit", "nearestOnLine", away, w, b, expected=nearest)
+    yield case("kit", "nearestOnLine", [2, 3], [0, 0], 1, expected=[2, 3])
+
+
+def perceptron_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for features in (1, 2, 5):
+        x, w, b = rng.normal(size=(6, features)), rng.normal(size=features), float(rng.normal())
+        y = rng.integers(0, 2, size=6)
+        for row, label in zip(x, y, strict=True):
+            new_w, new_b = perceptron.perceptron_update(row, label, w, b)
+            yield case("perceptron", "perceptronUpdate", row, label, w, b, expected=[new_w, new_b])
+            yield case("perceptron", "score", row, w, b, expected=row @ w + b)
+        yield case("perceptron", "thresholdUnit", x, w, b, expected=perceptron.threshold_unit(x, w, b))
+        margin = perceptron.geometric_margin(x, y, w, b)
+        yield case("perceptron", "geometricMargin", x, y, w, b, expected=margin)
+    yield case("perceptron", "thresholdUnit", [[0, 1]], [1, 1], -1, expected=[0])  # on the line: silent
+    yield case("perceptron", "geometricMargin", CORNERS, LABELS["and"], [0, 0], 1, expected=math.nan)
+
+    for gate, labels in LABELS.items():
+        y = np.array(labels)
+        for w, b in [((1.0, 1.0), -1.5), ((1.0, 1.0), 0.0), ((-1.0, 2.0), 0.25), ((0.3, -0.7), 0.1)]:
+            answers = perceptron.threshold_unit(CORNERS, np.array(w), b)
+            expected = {
+                "z": CORNERS @ np.array(w) + b,
+                "yHat": answers,
+                "right": int((answers == y).sum()),
+                "margin": perceptron.geometric_margin(CORNERS, y, np.array(w), b),
+            }
+            yield case("decision_line", "judge", gate, w, b, expected=expected)
+        for start in ([0.0, 0.0, 0.0], [0.5, -1.0, 0.25], [2.0, 0.5, 3.0]):
+            shown = follow(y, np.array(start[:2]), start[2], 25)
+            yield case("perceptron_rule", "course", gate, start, expected=shown)
+            few = follow(y, np.array(start[:2]), start[2], 2)
+            yield case("perceptron", "trainPerceptron", CORNERS, y, start[:2], start[2], 2, expected=few)
+            for step in {*range(min(len(shown), 25)), len(shown)}:
+                later = [i + 1 for i, sample in enumerate(shown) if sample["mistake"] and i >= step]
+                following = later[0] if later else len(shown)
+                yield case("perceptron_rule", "nextMistake", shown, step, expected=following)
+                yield case("perceptron_rule", "repeated", shown, step, expected=repeated(shown, step))
+    # Numbers printed in the chapter: OR takes four mistakes and three epochs of correcting, AND takes ten.
+    assert sum(sample["mistake"] for sample in follow(np.array(LABELS["or"]), np.zeros(2), 0.0, 25)) == 4
+    assert sum(sample["mistake"] for sample in follow(np.array(LABELS["and"]), np.zeros(2), 0.0, 25)) == 10
+
+
+def follow(y: np.ndarray, w: np.ndarray, b: float, max_epochs: int) -> list[dict[str, Any]]:
+    """Every sample that training shows, with the weights after it."""
+    shown: list[dict[str, Any]] = []
+    w_end, b_end, mistakes = perceptron.train_perceptron(CORNERS, y, w, b, max_epochs)
+    for epoch in range(1, len(mistakes) + 1):
+        for row in range(4):
+            z = float(CORNERS[row] @ w + b)
+            w, b = perceptron.perceptron_update(CORNERS[row], y[row], w, b)
+            seen = {"epoch": epoch, "row": row, "z": z, "yHat": int(z > 0), "y": int(y[row]), "w": w, "b": b}
+            shown.append({**seen, "mistake": int(z > 0) != y[row]})
+    assert np.array_equal(w, w_end)
+    assert b == b_end
+    return [plain({**sample, "mistake": bool(sample["mistake"])}) for sample in shown]
+
+
+def repeated(shown: list[dict[str, Any]], step: int) -> int:
+    """The first epoch that ended with the weights with which the epoch ending at `step` ended; 0 if there is none."""
+    ends = [(*shown[i]["w"], shown[i]["b"]) for i in range(3, step, 4)]
+    if step % 4 or len(ends) < 2 or ends[-1] not in ends[:-1]:
+        return 0
+    return ends.index(ends[-1]) + 1
+
+
+def hidden_layers_cases(rng: np.random.Generator) -> Iterator[Case]:
+    places = [
+        -1e4,
+        -40.0,
+        -6.0,
+        -3.6,
+        -3.5,
+        -2.0,
+        -1.0,
+        -0.3,
+        -1e-9,
+        0.0,
+        1e-9,
+        0.25,
+        1.0,
+        2.0,
+        3.5,
+        3.6,
+        6.0,
+        40.0,
+        1e4,
+    ]
+    z = np.array([*places, *rng.normal(scale=3, size=8)])
+    for name in ACTIVATIONS:
+        for at, value in zip(z, hidden_layers.activation(name, z), strict=True):
+            yield case("hidden_layers", "activation", name, at, expected=value)
+        slopes = hidden_layers.activation_derivative(name, z)
+        for at, slope, value in zip(z, slopes, hidden_layers.activation(name, z), strict=True):
+            yield case("hidden_layers", "activationDerivative", name, at, expected=slope)
+            if abs(at) <= 6:
+                yield case("activation_zoo", "passedOn", name, at, 5, expected=slope**5)
+                yield case("activation_zoo", "tangent", name, at, at + 0.7, expected=value + 0.7 * slope)
+    for at in z:
+        yield case("hidden_layers", "stableSigmoid", at, expected=hidden_layers.stable_sigmoid(at))
+        yield case("hidden_layers", "normalCdf", at, expected=hidden_layers.normal_cdf(np.array(at)))
+
+    for sizes, names in [([2, 2, 1], ["relu", "identity"]), ([3, 4, 2, 5], ["tanh", "gelu", "softplus"])]:
+        x = rng.normal(size=(4, sizes[0]))
+        pairs = list(itertools.pairwise(sizes))
+        layers = [(rng.normal(size=pair), rng.normal(size=pair[1])) for pair in pairs]
+        yield case(
+            "hidden_layers", "feedForward", x, layers, names, expected=hidden_layers.feed_forward(x, layers, names)
+        )
+        yield case("hidden_layers", "affine", x, *layers[0], expected=x @ layers[0][0] + layers[0][1])
+        yield case("hidden_layers", "collapseLayers", layers, expected=hidden_layers.collapse_layers(layers))
+
+    chapter = hidden_layers.xor_weights(0.0, 1.0)
+    nets = [("relu", chapter[0], chapter[1], chapter[2][:, 0], -0.5)]
+    for bend in ("relu", "identity", "leaky_relu", "tanh", "sigmoid"):
+        w1, b1, w2, b2 = rng.normal(size=(2, 2)), rng.normal(size=2), rng.normal(size=2), float(rng.normal())
+        nets.append((bend, w1, b1, w2, b2))
+    for bend, w1, b1, w2, b2 in nets:
+        net = {"bend": bend, "w1": w1, "b1": b1, "w2": w2, "b2": b2}
+        layers = [(w1, b1), (w2[:, None], np.array([b2]))]
+        _, h, score = hidden_layers.feed_forward(CORNERS, layers, [bend, "identity"])
+        yield case("xor_folding", "forward", CORNERS, net, expected={"h": h, "z": score[:, 0]})
+        for corner, value in zip(CORNERS, score[:, 0], strict=True):
+            yield case("xor_folding", "score", *corner, net, expected=value)
+        right = int(((score[:, 0] > 0) == (np.array(LABELS["xor"]) == 1)).sum())
+        yield case("xor_folding", "cornersRight", net, expected=right)
+        w, b = hidden_layers.collapse_layers(layers)
+        yield case("xor_folding", "collapsed", net, expected={"w": w[:, 0], "b": b[0]})
+
+
+# ---- chapter 03: stairs --------------------------------------------------------------------------------------------
+CURVES = {
+    "wave": lambda t: np.sin(2 * np.pi * t),
+    "hill": lambda t: np.exp(-((6 * t - 3) ** 2)),
+    "corner": lambda t: np.abs(2 * t - 1),
+    "jump": lambda t: np.where(t > 0.5, 1.0, 0.0),
+}
+
+
+def stairs_cases() -> Iterator[Case]:
+    chapter = np.array([0.0, 1.0, 3.0]), np.array([2.0, 5.0, 4.0])
+    for tolerance in (0.01, 0.5):
+        yield case("hidden_layers", "stepApproximator", *chapter, tolerance, expected=stairs(*chapter, tolerance))
+    places = np.arange(1001) / 1000
+    for curve, height in CURVES.items():
+        for t in (0.0, 0.2, 0.5, 0.51, 1.0):
+            yield case("step_approximator", "height", curve, t, expected=height(np.array(t)))
+        for units, tolerance in [(1, 0.01), (5, 0.01), (8, 0.3), (64, 0.01)]:
+            knots = np.arange(units + 1) / units
+            net = stairs(knots, height(knots), tolerance)
+            yield case("step_approximator", "network", curve, units, tolerance, expected=net)
+            w1, b1, w2, b2 = hidden_layers.step_approximator(knots, height(knots), tolerance)
+            said = hidden_layers.feed_forward(places[:, None], [(w1, b1), (w2, b2)], ["sigmoid", "identity"])[-1][:, 0]
+            for place in (0, 130, 500, 999):
+                yield case("step_approximator", "output", net, places[place], expected=said[place])
+            errors = np.abs(said - height(places))
+            first = places[np.flatnonzero(errors > errors.max() - 1e-12)]
+            if len(first) == 1:  # else rounding decides which of several equal ones comes first
+                expected = {"error": errors.max(), "t": first[0]}
+                yield case("step_approximator", "largestError", curve, net, expected=expected)
+
+
+def stairs(x: np.ndarray, y: np.ndarray, tolerance: float) -> dict[str, Any]:
+    w1, b1, w2, b2 = hidden_layers.step_approximator(x, y, tolerance)
+    return plain({"w1": w1[0], "b1": b1, "w2": w2[:, 0], "b2": b2[0]})
+
+
+# ---- chapter 05: the step ------------------------------------------------------------------------------------------
+#: A function, its first three derivatives, and from where on rounding in exp and sin stays below the tolerance.
+FUNCTIONS = {
+    "exp": (np.exp, np.exp, np.exp, np.exp, 1e-5),
+    "shifted": (lambda x: np.exp(x) + 1000, np.exp, np.exp, np.exp, 1e-3),
+    "wave": (
+        lambda x: np.sin(10 * x),
+        lambda x: 10 * np.cos(10 * x),
+        lambda x: -100 * np.sin(10 * x),
+        lambda x: -1000 * np.cos(10 * x),
+        1e-5,
+    ),
+    "cube": (lambda x: x * x * x, lambda x: 3 * x * x, lambda x: 6 * x, lambda x: 6 + 0 * x, 0.0),
+}
+
+
+def step_size_cases() -> Iterator[Case]:
+    at, u = 0.5 + np.arange(400) / 399, 2.0**-53
+    for name, (f, first, second, third, smallest) in FUNCTIONS.items():
+        f0, f1, f2, f3 = (float(np.abs(each(at)).mean()) for each in (f, first, second, third))
+        for h in (1.0, 1e-2, 1e-4, 1e-6, 1e-9, 1e-13):
+            quotients = {
+                "forward": lambda x, f=f, h=h: (f(x + h) - f(x)) / h,
+                "central": lambda x, f=f, h=h: (f(x + h) - f(x - h)) / (2 * h),
+                "complex": lambda x, f=f, h=h: f(x + 1j * h).imag / h,
+            }
+            limits = {"forward": (h / 2 * f2, 2 * u * f0 / h), "central": (h**2 / 6 * f3, u * f0 / h)}
+            limits["complex"] = (h**2 / 6 * f3, u * f1)
+            for method, quotient in quotients.items():
+                truncation, roundoff = (math.log10(limit) for limit in limits[method])
+                yield case(
+                    "step_size", "terms", method, name, h, expected={"truncation": truncation, "roundoff": roundoff}
+                )
+                if method != "complex" and h < smallest:
+                    continue
+                yield case("step_size", "slope", method, name, 0.7, h, expected=quotient(0.7))
+                error = np.abs(quotient(at) - first(at)).mean()
+                yield case("step_size", "meanError", method, name, h, expected=error)
+        best = {"forward": 2 * math.sqrt(u * f0 / f2), "central": (3 * u * f0 / f3) ** (1 / 3)}  # as in the chapter
+        for method, h in best.items():
+            yield case("step_size", "bestExponent", method, name, expected=math.log10(h))
+        yield case("step_size", "bestExponent", "complex", name, expected=-math.inf)
+        for x in (0.6, 1.3):
+            measured = gradients.numerical_gradient(lambda x, f=f: float(f(x)[0]), np.array([x]))[0]
+            if name != "shifted":  # whose ten digits are seven
+                yield case("step_size", "slope", "central", name, x, 6e-6, expected=measured)
+
+
+# ---- chapter 06 ----------------------------------------------------------------------------------------------------
+KEYS = ("w03", "w04", "w05", "w13", "w14", "w23", "w24", "w35", "w45")
+DECK_E = (1.0, -6.0, -4.0, 3.0, 6.0, 4.0, 5.0, 2.0, 4.0)
+
+
+def on_paper(bend: str, weights: Any, x: Any, target: float, rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `worked_example` gives with the sums before the activations, and the same by the widget's names."""
+    w = dict(zip(KEYS, weights, strict=True))
+    u, loss, delta, change = backpropagation.worked_example(w, tuple(x), target, bend, rate)
+    net = [w["w03"] + w["w13"] * x[0] + w["w23"] * x[1], w["w04"] + w["w14"] * x[0] + w["w24"] * x[1]]
+    net.append(w["w05"] + w["w35"] * u[0] + w["w45"] * u[1])
+    slopes = hidden_layers.activation_derivative(bend, np.array(net))
+    names: dict[str, Any] = {"loss": loss, "grad_u5": u[2] - target, **change}
+    names |= {"grad_u3": delta[2] * w["w35"], "grad_u4": delta[2] * w["w45"]}
+    for i, unit in enumerate("345"):
+        names |= {f"net{unit}": net[i], f"u{unit}": u[i], f"delta{unit}": delta[i], f"slope{unit}": slopes[i]}
+    return {"net": net, "u": u, "loss": loss, "delta": delta, "change": change}, names
+
+
+def backpropagation_cases(rng: np.random.Generator) -> Iterator[Case]:
+    states = [(bend, DECK_E, (1.0, 0.0), 1.0, 1.0) for bend in ("relu", "sigmoid")]
+    states += [(b, rng.normal(size=9), rng.normal(size=2), float(rng.normal()), 0.3) for b in ("relu", "sigmoid") * 3]
+    for bend, weights, x, target, rate in states:
+        found, names = on_paper(bend, weights, x, target, rate)
+        w = dict(zip(KEYS, weights, strict=True))
+        yield case("backpropagation", "workedExample", w, x, target, bend, rate, expected=found)
+        net = {"bend": bend, "weights": weights, "x": x, "target": target, "rate": rate}
+        yield case("graph_stepper", "numbers", net, expected=names)
+        yield case("graph_stepper", "learned", net, expected=[w[key] + found["change"][key] for key in KEYS])
+
+    for activations in (["tanh", "relu", "identity"], ["sigmoid", "leaky_relu", "softplus"]):
+        layers = [(rng.normal(size=size), rng.normal(size=size[1])) for size in [(3, 5), (5, 4), (4, 2)]]
+        x, grad_y = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+        h, stored = backpropagation.mlp_forward(x, layers, activations)
+        yield case("backpropagation", "mlpForward", x, layers, activations, expected={"h": h, "stored": stored})
+        found = signals(grad_y, x, layers, activations)
+        yield case("backpropagation", "signals", grad_y, stored, layers, activations, expected=found)
+        z, name = stored[-1][1], activations[-1]
+        expected = backpropagation.activation_backward(grad_y, z, name)
+        yield case("backpropagation", "activationBackward", grad_y, z, name, expected=expected)
+        grad_x = backpropagation.affine_backward(grad_y, stored[-1][0], *layers[-1])[0]
+        yield case("backpropagation", "inputBackward", grad_y, layers[-1][0], expected=grad_x)
+
+    yield case("error_flow", "bell", 60, 7, expected=lehmer_bell(60, 7))
+    drawn = np.array(lehmer_bell(22 * 400, 1)).reshape(22, 20, 20)
+    assert abs(drawn.mean()) < 0.02
+    assert abs(drawn.std() - 1) < 0.02
+    for k in (0, 1, 2, 21):
+        yield case("error_flow", "matrix", k, expected=drawn[k])
+    for name, depth, scale in itertools.product(("sigmoid", "tanh", "relu"), (2, 8), (1.4,)):
+        yield flow_case(drawn, name, depth, scale)
+    for name, depth, scale in [
+        ("leaky_relu", 5, 2.0),
+        ("softplus", 3, 0.5),
+        ("identity", 20, 3.0),
+        ("sigmoid", 8, 1.0),
+    ]:
+        yield flow_case(drawn, name, depth, scale)
+    words = {"vanishes": ([0.5, 3, 1], [0.79, 1]), "lasts": ([0.9, 3, 1], [0.81, 1], [1.24, 1])}
+    for word, several in [*words.items(), ("explodes", ([1.26, 1], [500, 2, 1, 3]))]:
+        for sizes in several:
+            ratio = sizes[0] / sizes[-1]
+            expected = {"ratio": ratio, "factor": ratio ** (1 / (len(sizes) - 1)), "word": word}
+            yield case("error_flow", "fate", sizes, expected=expected)
+
+
+def signals(grad_y: np.ndarray, x: np.ndarray, layers: Any, activations: list[str]) -> list[np.ndarray]:
+    """∂loss/∂z of each layer: for a single row it is what `mlp_backward` gives for the biases."""
+    rows = []
+    for i in range(len(x)):
+        _, stored = backpropagation.mlp_forward(x[i : i + 1], layers, activations)
+        grads = backpropagation.mlp_backward(grad_y[i : i + 1], stored, layers, activations)
+        rows.append([grad_b for _, grad_b in grads])
+    return [np.stack([row[k] for row in rows]) for k in range(len(layers))]
+
+
+def lehmer_bell(count: int, seed: int) -> list[float]:
+    """Lehmer's generator, 48271·s mod 2³¹ − 1; twelve numbers from 0 to 1, added up one after another, less 6."""
+    made, state = [], seed
+    for _ in range(count):
+        total = -6.0
+        for _ in range(12):
+            state = state * 48271 % (2**31 - 1)
+            total += state / (2**31 - 1)
+        made.append(total)
+    return made
+
+
+def flow_case(drawn: np.ndarray, name: str, depth: int, scale: float) -> Case:
+    layers = [(w * scale / math.sqrt(20), np.zeros(20)) for w in drawn[2 : depth + 2]]
+    h, stored = backpropagation.mlp_forward(drawn[0], layers, [name] * depth)
+    sizes = [float(np.abs(grad_z).mean()) for grad_z in signals(drawn[1], drawn[0], layers, [name] * depth)]
+    slopes = [float(hidden_layers.activation_derivative(name, z).mean()) for _, z in stored]
+    says = [float(np.abs(each).mean()) for each in [*(read for read, _ in stored[1:]), h]]
+    return case("error_flow", "flow", name, depth, scale, expected={"sizes": sizes, "slopes": slopes, "says": says})
