@@ -161,6 +161,7 @@ def test_parses_on_old_pythons():
         ("test -k grade --full", (False, ["test"], ["test", "-k", "grade", "--full"])),
         ("--here check 06.ipynb --json", (True, [], ["check", "06.ipynb", "--json"])),
         ("--with postgres grade 06", (False, ["postgres"], ["grade", "06"])),
+        ("site --serve", (False, ["site"], ["site", "--serve"])),
         ("check --help", (False, [], ["check", "--help"])),
         ("--help-commands", (False, [], ["--help"])),
         ("--here -h", (True, [], None)),
