@@ -169,8 +169,11 @@ def test_dark_phone_and_print(page: Any, root: str) -> None:
         page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
     page.emulate_media(color_scheme="dark")
+    white = "rgb(255, 255, 255)"
+    page.wait_for_function("white => getComputedStyle(document.body).backgroundColor !== white", arg=white)
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light")  # the theme follows the system when it is told, a moment later
+    page.wait_for_function("dark => getComputedStyle(document.body).backgroundColor !== dark", arg=dark)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
     page.emulate_media(media="print")
     assert not page.locator(".bd-sidebar-primary").is_visible()

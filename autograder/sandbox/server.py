@@ -25,6 +25,7 @@ from autograder.sandbox.jail import Jail, Slot, best
 from autograder.sandbox.wire import send
 
 _RAISED = 97  # exit status of a child that could not be locked in
+_NO_MEMORY = 98  # of one that had no memory left to answer with
 
 
 def warm(with_torch: bool = True) -> Any:
@@ -116,6 +117,8 @@ class Server:
             else:
                 _serve(self.shell, connection, limits, *home)
             code = 0
+        except MemoryError:
+            code = _NO_MEMORY
         finally:
             os._exit(code)
 

@@ -30,6 +30,7 @@ _SIGNALS = {
 _PREFIX = "nnlm-sandbox-"
 #: Settings that choose a processor's kernels; without them old libraries may compute wrongly on new processors.
 _PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+_NO_MEMORY = 98  # exit status of a child that had no memory left to answer with
 #: Bytes of structure that an answer may have beside its numbers and what it prints.
 _TREE = 4 * 2**20
 #: How often a child is looked at where no control group counts its memory, in seconds.
@@ -354,7 +355,7 @@ class Session:
 
     def _stop(self, status: str, reason: str) -> Stopped:
         code = self.close(patience=2.0 if reason.endswith(": ") else 0.0)
-        if self.process is None and self.server.usage.get("out_of_memory"):
+        if self.process is None and (self.server.usage.get("out_of_memory") or code == _NO_MEMORY):
             what = reason.partition(" ended ")[0].partition(" did not ")[0]
             return Stopped("died", f"{what} used more than {self.limits.memory_mb:,} MB of memory and was ended.")
         used_up = self.process is None and self.server.usage.get("cpu_seconds", 0.0) >= self.limits.cpu_seconds
