@@ -34,7 +34,10 @@ def probe(places):
         note(f"read {name}", read, places[name])
     note("read the server's environment", read, f"/proc/{places['server']}/environ")
     note("read the grader's memory", read, f"/proc/{places['grader']}/mem")
-    varying = {"root", "work", "home", "srv", "mnt", "opt", "lib32", "lib64", "libx32"}
+    # Python and this environment may lie below any top folder, and a machine may have some of lib32, lib64, libx32.
+    system = {"bin", "dev", "etc", "lib", "proc", "sbin", "tmp", "usr"}
+    above_python = {path.split(os.sep)[1] for path in (sys.prefix, sys.base_prefix, *sys.path) if path.startswith(os.sep)}
+    varying = (above_python | {"lib32", "lib64", "libx32", "root"}) - system
     note("list /", lambda: " ".join(sorted(set(os.listdir("/")) - varying)))
     note("list /etc/ssl", os.listdir, "/etc/ssl")
     note("list /tmp of the machine", lambda: "seen" if places["folder"] in os.listdir("/tmp") else "not there")
