@@ -229,7 +229,7 @@ def _serve(connection: Connection, device: str, torch: bool) -> None:
 
     try:
         with contextlib.suppress(Exception):  # said in the first answer
-            judge.server(device, torch)
+            judge.server(device, torch, spares=True)
         while True:
             try:
                 request = connection.recv_bytes()

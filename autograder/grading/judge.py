@@ -34,12 +34,13 @@ class Graded:
 _server: Server | None = None
 
 
-def server(device: str = "cpu", torch: bool = True) -> Server:
+def server(device: str = "cpu", torch: bool = True, spares: bool = False) -> Server:
     """This process's warm server, started on first use.
 
     Args:
         device: ``"cuda"`` lets student code use NVIDIA devices.
         torch: whether the chapter uses torch; a server that has it loaded serves any chapter.
+        spares: start the next child while one is at work; for those who grade many.
     """
     global _server
     if _server is not None and not _server.alive:
@@ -47,7 +48,7 @@ def server(device: str = "cpu", torch: bool = True) -> Server:
     if _server is not None and (_server.device != device or (torch and not _server.torch)):
         close_server()
     if _server is None:
-        _server = Server(importable_files(), ROOT, device=device, torch=torch)
+        _server = Server(importable_files(), ROOT, device=device, torch=torch, spares=spares)
         atexit.register(close_server)
     return _server
 
@@ -173,15 +174,13 @@ def _of_a_test(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _ask(
     replay: Replay, sheet: Sheet, cells: list[NotebookNode], outputs: dict[str, list[dict[str, Any]]]
 ) -> list[Answer]:
-    answers: list[Answer] = []
-    for question in sheet.questions:
-        answer = replay.call(sheet.name, question.inputs, sheet.probe)
-        if answer.status == "missing":
-            answer = Answer("missing", reason=_why_missing(sheet.name, replay, cells, outputs) or answer.reason)
-        answers.append(answer)
+    def last(answer: Answer) -> bool:
         unfinished = answer.raised is not None and answer.raised.type_name == "NotImplementedError"
-        if unfinished or answer.status in ("missing", "timeout", "died"):
-            break
+        return unfinished or answer.status in ("missing", "timeout", "died")
+
+    answers = replay.calls(sheet.name, [question.inputs for question in sheet.questions], sheet.probe, last)
+    if answers[-1].status == "missing":
+        answers[-1] = Answer("missing", reason=_why_missing(sheet.name, replay, cells, outputs) or answers[-1].reason)
     return answers
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 LEVELS = ("full", "no-cgroup", "landlock", "none")
 #: Below this one, code of people one does not know should not be run unattended.
 WEAKEST_SAFE = "landlock"
+#: Exit status of a child that could not be locked in, and of one that had no memory left to answer with.
+NOT_LOCKED_IN, NO_MEMORY = 97, 98
 
 _MEANINGS = {
     "full": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +57,23 @@ class Replay:
         except Stopped as stopped:
             self._session = None
             return Answer(stopped.status, reason=stopped.reason)
+
+    def calls(
+        self, name: str, questions: list[dict[str, Any]], probe: str | None, last: Callable[[Answer], bool]
+    ) -> list[Answer]:
+        """Call once a question; stops after an answer of which ``last`` is true, or when the child hangs or dies."""
+        answers: list[Answer] = []
+        try:
+            for answer in self._live().calls(name, questions, probe):
+                answers.append(answer)
+                if last(answer):
+                    if len(answers) not in (1, len(questions)):  # others may have been sent
+                        self.close()
+                    break
+        except Stopped as stopped:
+            self._session = None
+            answers.append(Answer(stopped.status, reason=stopped.reason))
+        return answers
 
     def close(self) -> None:
         """End the child."""

@@ -20,12 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox.isolation import LEVELS, Limits, apply_limits, die_with_parent
+from autograder.sandbox.isolation import LEVELS, NO_MEMORY, NOT_LOCKED_IN, Limits, apply_limits, die_with_parent
 from autograder.sandbox.jail import Jail, Slot, best
 from autograder.sandbox.wire import send
-
-_RAISED = 97  # exit status of a child that could not be locked in
-_NO_MEMORY = 98  # of one that had no memory left to answer with
 
 
 def warm(with_torch: bool = True) -> Any:
@@ -34,6 +31,10 @@ def warm(with_torch: bool = True) -> Any:
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
     import matplotlib.pyplot
+
+    # What NumPy and matplotlib load on first use, and every chapter uses.
+    for name in ("numpy.random", "numpy.polynomial", "numpy.fft", "contourpy"):
+        importlib.import_module(name)
 
     from autograder.sandbox.child import Shell
 
@@ -99,7 +100,7 @@ class Server:
         return pid
 
     def _child(self, limits: Limits, folder: Path, slot: Slot | None, connection: int) -> None:
-        code = _RAISED
+        code = NOT_LOCKED_IN
         try:
             os.setsid()
             _close_all_but(connection)
@@ -118,7 +119,7 @@ class Server:
                 _serve(self.shell, connection, limits, *home)
             code = 0
         except MemoryError:
-            code = _NO_MEMORY
+            code = NO_MEMORY
         finally:
             os._exit(code)
 

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox.calling import Answer
-from autograder.sandbox.isolation import LEVELS, Limits
-from autograder.sandbox.wire import WireError, receive, send
+from autograder.sandbox.isolation import LEVELS, NO_MEMORY, Limits
+from autograder.sandbox.wire import WireError, packed, receive
 
 _SIGNALS = {
     -4: "it crashed (illegal instruction)",
@@ -30,9 +31,10 @@ _SIGNALS = {
 _PREFIX = "nnlm-sandbox-"
 #: Settings that choose a processor's kernels; without them old libraries may compute wrongly on new processors.
 _PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-_NO_MEMORY = 98  # exit status of a child that had no memory left to answer with
 #: Bytes of structure that an answer may have beside its numbers and what it prints.
 _TREE = 4 * 2**20
+#: Bytes of questions that are sent before their answers are read; less than what the system keeps for a connection.
+_TOGETHER = 32 * 2**10
 #: How often a child is looked at where no control group counts its memory, in seconds.
 _WATCH = 0.15
 
@@ -56,7 +58,13 @@ class Server:
     """
 
     def __init__(
-        self, files: list[Path], root: Path, at_most: str = LEVELS[0], device: str = "cpu", torch: bool = True
+        self,
+        files: list[Path],
+        root: Path,
+        at_most: str = LEVELS[0],
+        device: str = "cpu",
+        torch: bool = True,
+        spares: bool = False,
     ) -> None:
         """Start it.
 
@@ -66,6 +74,7 @@ class Server:
             at_most: the strongest level of isolation to use.
             device: ``"cuda"`` lets children use NVIDIA devices.
             torch: have torch loaded, which takes seconds; without, a child that wants it loads it.
+            spares: keep one child ready beside the one that is at work: locking one in is mostly waiting.
 
         Raises:
             SandboxError: it did not start.
@@ -79,7 +88,8 @@ class Server:
             target = self.shadow / file.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-        self.started = 0
+        self.started, self.spares = 0, spares
+        self._spare: Session | None = None
         self.usage: dict[str, Any] = {}  # what the last child that ended had used
         self.level, self.why = LEVELS[-1], "jails need Linux"
         self.forks = sys.platform == "linux"
@@ -148,7 +158,22 @@ class Server:
         }
 
     def open(self, limits: Limits) -> Session:
-        """A fresh child with a fresh folder."""
+        """A fresh child with a fresh folder. Where spares are kept, the one after it is made ready meanwhile."""
+        if not self.spares or not self.forks:
+            session = self._open(limits)
+            session.wait_until_ready()
+            return session
+        if self._spare is not None and not self._spare.fits(limits):
+            self._spare.close()
+            self._spare = None
+        session, self._spare = self._spare or self._open(limits), None
+        session.wait_until_ready()
+        self._spare = self._open(session.limits)
+        session.begin(limits)
+        return session
+
+    def _open(self, limits: Limits) -> Session:
+        """A child that may still be locking itself in."""
         self.started += 1
         workspace = self.folder / f"work-{self.started}"
         workspace.mkdir()
@@ -163,9 +188,7 @@ class Server:
         if not fds:
             raise SandboxError("The grading sandbox stopped; start the command again.")
         said = json.loads(data)
-        session = Session(limits, workspace, socket.socket(fileno=fds[0]), self, said["pid"], None)
-        session.wait_until_ready(said.get("reason", ""))
-        return session
+        return Session(limits, workspace, socket.socket(fileno=fds[0]), self, said["pid"], None, said.get("reason", ""))
 
     def _open_cold(self, limits: Limits, workspace: Path) -> Session:
         listener = socket.create_server(("127.0.0.1", 0))
@@ -223,6 +246,9 @@ class Server:
 
     def close(self) -> None:
         """End the server and remove what is left of it."""
+        if self._spare is not None:
+            self._spare.connection.close()  # the child ends with the server
+            self._spare = None
         if self.forks:
             self.lines.close()
             self.socket.close()
@@ -256,30 +282,41 @@ class Session:
         server: Server,
         pid: int,
         process: subprocess.Popen[bytes] | None,
+        trouble: str = "",
     ) -> None:
         self.limits, self.workspace, self.connection, self.server, self.pid = limits, workspace, connection, server, pid
-        self.process = process
+        self.process, self.trouble, self.ready = process, trouble, process is not None
         self.reader: Any = _Reader(self)
-        self.writer: Any = _Writer(connection)
-        self.deadline = time.monotonic() + limits.total_seconds
-        self.until = self.deadline
         self.watched = process is None and server.level != "full"
-        self.looked = time.monotonic()
         self.open = True
+        self.begin(limits)
 
-    def wait_until_ready(self, reason: str) -> None:
+    def begin(self, limits: Limits) -> None:
+        """Its time begins now."""
+        self.limits = limits
+        self.looked = time.monotonic()
+        self.deadline = self.until = self.looked + limits.total_seconds
+
+    def fits(self, limits: Limits) -> bool:
+        """Whether it is as good as one opened with these limits; the total of seconds is counted on this side."""
+        return replace(self.limits, total_seconds=limits.total_seconds) == limits
+
+    def wait_until_ready(self) -> None:
         """Wait until the child is locked in.
 
         Raises:
             SandboxError: it cannot be; nothing was run.
         """
+        if self.ready:
+            return
         said: Any = None
         self.until = time.monotonic() + 60
         with contextlib.suppress(OSError, EOFError, WireError):
-            said = None if reason else receive(self.reader, budget=4096)
+            said = None if self.trouble else receive(self.reader, budget=4096)
         if type(said) is dict and said.get("ready") is True:
+            self.ready, self.until = True, self.deadline
             return
-        reason = reason or (str(said.get("reason", ""))[:200] if type(said) is dict else "")
+        reason = self.trouble or (str(said.get("reason", ""))[:200] if type(said) is dict else "")
         self.close()
         raise SandboxError(
             f"A submission could not be locked in ({reason or 'no message'}); run `python3 start.py doctor`."
@@ -321,9 +358,33 @@ class Session:
         Raises:
             Stopped: the child hung or died.
         """
-        reply = self._ask(
-            {"op": "call", "name": name, "inputs": inputs, "probe": probe}, self.limits.call_seconds, "The call"
-        )
+        return next(self.calls(name, [inputs], probe))
+
+    def calls(self, name: str, questions: Iterable[dict[str, Any]], probe: str | None) -> Iterator[Answer]:
+        """Call the student's function once a question.
+
+        After the first, small questions are sent several at a time, so that both sides work at once; each call still has
+        its own time. Whoever takes only some of the answers must close the session: the others would come later.
+
+        Raises:
+            Stopped: the child hung or died.
+        """
+        messages = ({"op": "call", "name": name, "inputs": inputs, "probe": probe} for inputs in questions)
+        frames = map(packed, messages)
+        room = 0  # nothing is sent beside the first question, after which many a notebook is done
+        frame = next(frames, None)
+        while frame is not None:
+            together = [frame]
+            room -= len(frame)
+            while (frame := next(frames, None)) is not None and len(frame) <= room:
+                together.append(frame)
+                room -= len(frame)
+            for number in range(len(together)):
+                sent = b"".join(together) if number == 0 else b""
+                yield self._answer(name, self._exchange(sent, self.limits.call_seconds, "The call"))
+            room = _TOGETHER
+
+    def _answer(self, name: str, reply: Any) -> Answer:
         try:
             answer = Answer.from_data(reply)
         except ValueError:
@@ -334,13 +395,17 @@ class Session:
         return answer
 
     def _ask(self, request: dict[str, Any], seconds: float, what: str) -> Any:
+        return self._exchange(packed(request), seconds, what)
+
+    def _exchange(self, frames: bytes, seconds: float, what: str) -> Any:
+        """Send, and receive one message."""
         left = min(seconds, self.deadline - time.monotonic())
         if left <= 0:
             raise self._stop("timeout", "The notebook used up its time.")
         self.until = time.monotonic() + left
         self.connection.settimeout(left)
         try:
-            send(self.writer, request)
+            self.connection.sendall(frames)
             return receive(self.reader, budget=64 * 2**20, tree=_TREE + 2 * int(self.limits.output_mb * 2**20))
         except TimeoutError:
             raise self._stop(
@@ -355,7 +420,7 @@ class Session:
 
     def _stop(self, status: str, reason: str) -> Stopped:
         code = self.close(patience=2.0 if reason.endswith(": ") else 0.0)
-        if self.process is None and (self.server.usage.get("out_of_memory") or code == _NO_MEMORY):
+        if self.process is None and (self.server.usage.get("out_of_memory") or code == NO_MEMORY):
             what = reason.partition(" ended ")[0].partition(" did not ")[0]
             return Stopped("died", f"{what} used more than {self.limits.memory_mb:,} MB of memory and was ended.")
         used_up = self.process is None and self.server.usage.get("cpu_seconds", 0.0) >= self.limits.cpu_seconds
@@ -423,23 +488,6 @@ class _Reader:
                 self.session.looked = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 return connection.recv(count)
-
-
-class _Writer:
-    """Collects a message and sends it within the connection's time."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.parts: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Add a piece."""
-        self.parts.append(data)
-
-    def flush(self) -> None:
-        """Send what was collected."""
-        data, self.parts = b"".join(self.parts), []
-        self.connection.sendall(data)
 
 
 def _hold(folder: Path) -> int:

@@ -24,6 +24,7 @@ DTYPES = {
         *("float16", "float32", "float64", "complex64", "complex128"),
     )
 }
+_NAMES = {np.dtype(name): name for name in DTYPES}
 BFLOAT16 = "bfloat16"
 MAX_DEPTH = 20
 MAX_NODES = 100_000
@@ -109,11 +110,12 @@ def encode(value: Any) -> tuple[Any, list[bytes]]:
             return {_TAG: "opaque", "type": item.type_name, "text": item.text}
         if kind is Tensor:
             return array_node("tensor", item.array, item.dtype)
-        if isinstance(item, np.generic) and item.dtype.name in DTYPES:
-            return array_node("scalar", np.asarray(item), item.dtype.name)
+        if isinstance(item, np.generic) and _name_of(item.dtype) in DTYPES:
+            return array_node("scalar", np.asarray(item), _name_of(item.dtype))
         if isinstance(item, np.ndarray):
             plain = np.ndarray.__array__(item) if kind is np.ndarray else np.array(item, subok=False)
-            return array_node("array", plain, plain.dtype.name) if plain.dtype.name in DTYPES else opaque(item)
+            name = _name_of(plain.dtype)
+            return array_node("array", plain, name) if name in DTYPES else opaque(item)
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(item, torch.Tensor):
             return tensor_node(torch, item)
@@ -203,14 +205,16 @@ def decode(tree: Any, buffers: list[bytes] | list[memoryview]) -> Any:
     return walk(tree, 0)
 
 
-def send(stream: BinaryIO, value: Any) -> None:
-    """Write one frame: sizes, JSON, buffers."""
+def packed(value: Any) -> bytes:
+    """One frame: sizes, JSON, buffers."""
     tree, buffers = encode(value)
     text = json.dumps({"tree": tree, "sizes": [len(buffer) for buffer in buffers]}).encode()
-    stream.write(_HEADER.pack(len(text), sum(map(len, buffers))))
-    stream.write(text)
-    for buffer in buffers:
-        stream.write(buffer)
+    return b"".join([_HEADER.pack(len(text), sum(map(len, buffers))), text, *buffers])
+
+
+def send(stream: BinaryIO, value: Any) -> None:
+    """Write one frame."""
+    stream.write(packed(value))
     stream.flush()
 
 
@@ -252,6 +256,11 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
             raise EOFError("the other side closed the connection")
         data += piece
     return bytes(data)
+
+
+def _name_of(dtype: Any) -> str:
+    """A dtype's name; NumPy puts it together anew each time, which is the most of what small arrays cost."""
+    return _NAMES.get(dtype) or str(dtype.name)
 
 
 def _type_name(item: Any) -> str:
