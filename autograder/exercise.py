@@ -14,6 +14,7 @@ import functools
 import hashlib
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,8 +23,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograder.gradients import disagreement
-from autograder.sandbox.calling import Answer, call, materialise
-from autograder.sandbox.wire import Seed
+from autograder.sandbox.calling import Answer, Raised, call, load_source, materialise
+from autograder.sandbox.wire import Seed, decode, encode
 
 __all__ = [
     "Case",
@@ -142,6 +143,11 @@ class Sheet:
     seed: str
     wrt: tuple[str, ...] = ()  # for a gradient: the inputs it is taken by, in the order of the answer
     upstream: str | None = None  # and the input that carries ∂loss/∂output
+    measure: str | None = None  # source of what turns a returned value into what is judged, on the trusted side
+
+    def measured(self, inputs: dict[str, Any], answer: Answer) -> Answer:
+        """An answer with what is judged in the place of what came back; :meth:`Exercise.measure` says what that is."""
+        return _measured(self.measure, inputs, answer)
 
 
 class Exercise:
@@ -168,6 +174,7 @@ class Exercise:
         self.gradient: Gradient | None = None
         self._probe: Callable[..., Any] | None = None
         self._criterion: Callable[..., Any] | None = None
+        self._measure: Callable[..., Any] | None = None
         self.without: tuple[str, ...] | None = None
         if not self.promise:
             raise ExerciseError(
@@ -218,6 +225,14 @@ class Exercise:
         self._probe = function
         return function
 
+    def measure(self, function: F) -> F:
+        """Judge ``measure(value, **inputs)`` instead of the value that came back; the trusted side computes it.
+
+        So student code hands over what it made, weights say, and has no part in what is computed with them.
+        """
+        self._measure = function
+        return function
+
     def criterion(self, function: F) -> F:
         """Judge by ``criterion(outputs, held)`` → None or a sentence, instead of by equality with the reference."""
         self._criterion = function
@@ -241,6 +256,11 @@ class Exercise:
     def criterion_source(self) -> str | None:
         """Source of the criterion, or None when answers are compared with the reference's."""
         return source_of(self._criterion) if self._criterion else None
+
+    @property
+    def measure_source(self) -> str | None:
+        """Source of the measure, or None when what came back is judged as it is."""
+        return source_of(self._measure) if self._measure else None
 
     def generate(self, seed: str) -> list[Case]:
         """The cases of one seed; the same seed gives the same cases.
@@ -267,7 +287,9 @@ class Exercise:
         """Questions of one seed with the answers of the reference and (unless told otherwise) of every known mistake."""
         questions = []
         for entry in self.generate(seed):
-            expected = call(self.reference, entry.inputs, self.probe_source)
+            expected = _measured(
+                self.measure_source, entry.inputs, call(self.reference, entry.inputs, self.probe_source)
+            )
             if expected.status == "raised" and not self._may_raise(expected):
                 raised = expected.raised
                 raise ExerciseError(f"{self.where}: the reference of '{self.name}' fails: {raised and raised.message}")
@@ -289,11 +311,16 @@ class Exercise:
             seed=seed,
             wrt=self.gradient.wrt if self.gradient else (),
             upstream=self.gradient.upstream if self.gradient else None,
+            measure=self.measure_source,
         )
 
     def _mistaken(self, entry: Case) -> OnDemand:
-        probe = self.probe_source
-        return OnDemand({m.name: functools.partial(call, m.implementation, entry.inputs, probe) for m in self.mistakes})
+        probe, measure = self.probe_source, self.measure_source
+
+        def answer(implementation: Callable[..., Any]) -> Answer:
+            return _measured(measure, entry.inputs, call(implementation, entry.inputs, probe))
+
+        return OnDemand({m.name: functools.partial(answer, m.implementation) for m in self.mistakes})
 
     def _terms_of(self, entry: Case) -> OnDemand:
         def value(function: Callable[..., Any]) -> Any:
@@ -310,6 +337,7 @@ class Exercise:
         assert self.gradient is not None
         for number, entry in enumerate(self.generate(seed), 1):
             answer = call(self.reference, entry.inputs, self.probe_source)
+            answer = _measured(self.measure_source, entry.inputs, answer)
             if answer.status == "raised":
                 continue  # a case about bad input
             value = answer.value if len(self.gradient.wrt) > 1 else (answer.value,)
@@ -325,6 +353,19 @@ class Exercise:
 
     def __repr__(self) -> str:
         return f"<exercise {self.name}, {self.points:g} points>"
+
+
+def _measured(measure: str | None, inputs: dict[str, Any], answer: Answer) -> Answer:
+    if measure is None or answer.status != "returned":
+        return answer
+    function: Callable[..., Any] = load_source(measure, "<measure>")
+    given = {name: materialise(value) for name, value in inputs.items()}
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return replace(answer, value=decode(*encode(function(answer.value, **given))))
+    except Exception as error:  # what came back has another form
+        return replace(answer, status="raised", value=None, raised=Raised(type(error).__name__, str(error)[:300]))
 
 
 def exercise(

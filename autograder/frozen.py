@@ -21,7 +21,7 @@ from autograder.sandbox.calling import Answer
 from autograder.sandbox.wire import Tensor, decode, encode
 
 FOLDER = Path(__file__).parent / "frozen"
-FORMAT = 2
+FORMAT = 3
 
 
 class FrozenError(Exception):

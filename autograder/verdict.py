@@ -86,6 +86,7 @@ def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
         answers: the student's.
         bank: whether the exercise's known misconceptions are consulted, or algebra alone.
     """
+    answers = [sheet.measured(q.inputs, a) for q, a in zip(sheet.questions, answers, strict=False)]
     findings = [examine(sheet, q, a) for q, a in zip(sheet.questions, answers, strict=False)]
     common: dict[str, Any] = {
         "exercise": sheet.name,
@@ -282,7 +283,9 @@ def _trouble(sheet: Sheet, question: Question, answer: Answer) -> Finding | None
                 "Its cell still raises NotImplementedError. Replace that line by your code, run the cell, and check again.",
             )
         where = (("your line", f"{raised.line_number}: {raised.line}"),) if raised.line_number else ()
-        if not where and sheet.probe:  # it came from the code around the student's, which could not use the answer
+        if not where and (
+            sheet.probe or sheet.measure
+        ):  # it came from the code around the student's, which could not use the answer
             reason = f"{raised.type_name}: {shorten(raised.message, 120)}"
             sentence = f"What your code returns here cannot be used: the step that uses it ends with {reason}."
             return Finding("type", f"{sentence} {wanted.type_name} should be raised instead." if wanted else sentence)

@@ -1034,18 +1034,20 @@ def parents_come_first(outputs, held):
             wanted.update(parents[i])
     if -1 in order:
         return "the list contains something that is no node of the graph."
-    twice = [i for i in order if order.count(i) > 1]
-    if twice:
-        return f"node {twice[0]} stands {order.count(twice[0])} times in {order}; each node is listed once."
+    shown = order if len(order) <= 40 else "the list"
+    place = {node: position for position, node in enumerate(order)}
+    if len(place) < len(order):
+        twice = next(node for position, node in enumerate(order) if place[node] != position)
+        return f"node {twice} stands {order.count(twice)} times in {shown}; each node is listed once."
     lost = sorted(wanted - set(order))
     if lost:
-        return f"node {lost[0]} is missing in {order}; node {len(parents) - 1} depends on it."
-    if set(order) - wanted:
-        return f"node {min(set(order) - wanted)} is listed, but node {len(parents) - 1} does not depend on it."
+        return f"node {lost[0]} is missing in {shown}; node {len(parents) - 1} depends on it."
+    if set(place) - wanted:
+        return f"node {min(set(place) - wanted)} is listed, but node {len(parents) - 1} does not depend on it."
     for i in order:
         for j in parents[i]:
-            if order.index(j) > order.index(i):
-                return f"in {order} node {i} stands before its parent {j}."
+            if place[j] > place[i]:
+                return f"in {shown} node {i} stands before its parent {j}."
     return None
 
 

@@ -130,9 +130,9 @@ def xor_weights(rng: np.random.Generator) -> Iterator[Case]:
         yield case(low=low, high=low + float(rng.uniform(0.2, 4.0)))
 
 
-@xor_weights.probe
-def fill_in_the_truth_table(student, low, high):
-    w1, b1, w2, b2 = (np.asarray(part, dtype=float) for part in student(low, high))
+@xor_weights.measure
+def fill_in_the_truth_table(value, low, high):
+    w1, b1, w2, b2 = (np.asarray(part, dtype=float) for part in value)
     shapes = [list(part.shape) for part in (w1, b1, w2, b2)]
     x = np.array([[low, low], [low, high], [high, low], [high, high]])
     if shapes != [[2, 2], [2], [2, 1], [1]]:
@@ -232,10 +232,16 @@ def stable_sigmoid(rng: np.random.Generator) -> Iterator[Case]:
 
 @stable_sigmoid.probe
 def sigmoid_while_listening(student, z):
-    heard, before = [], z.copy()
+    heard = []
     with np.errstate(over="call", divide="call", invalid="call", call=lambda kind, flag: heard.append(kind)):
         values = student(z)
-    return values, len(heard) > 0, not np.array_equal(before, z)
+    return values, len(heard) > 0, z
+
+
+@stable_sigmoid.measure
+def whether_z_is_as_it_was(value, z):
+    values, heard, after = value
+    return values, heard, not np.array_equal(z, after)
 
 
 @stable_sigmoid.mistake(
@@ -322,10 +328,16 @@ def activation(rng: np.random.Generator) -> Iterator[Case]:
 
 @activation.probe
 def activate_while_listening(student, name, z):
-    heard, before = [], z.copy()
+    heard = []
     with np.errstate(over="call", divide="call", invalid="call", call=lambda kind, flag: heard.append(kind)):
         values = student(name, z)
-    return values, len(heard) > 0, not np.array_equal(before, z)
+    return values, len(heard) > 0, z
+
+
+@activation.measure
+def whether_the_input_is_as_it_was(value, name, z):
+    values, heard, after = value
+    return values, heard, not np.array_equal(z, after)
 
 
 @activation.mistake(
@@ -577,10 +589,16 @@ def activation_derivative(rng: np.random.Generator) -> Iterator[Case]:
 
 @activation_derivative.probe
 def slopes_while_listening(student, name, z):
-    heard, before = [], z.copy()
+    heard = []
     with np.errstate(over="call", divide="call", invalid="call", call=lambda kind, flag: heard.append(kind)):
         values = student(name, z)
-    return values, len(heard) > 0, not np.array_equal(before, z)
+    return values, len(heard) > 0, z
+
+
+@activation_derivative.measure
+def whether_its_z_is_as_it_was(value, name, z):
+    values, heard, after = value
+    return values, heard, not np.array_equal(z, after)
 
 
 @activation_derivative.mistake(
@@ -1070,14 +1088,14 @@ def step_approximator(rng: np.random.Generator) -> Iterator[Case]:
     yield case("small jumps that add up", x=x, y=mountain, tolerance=0.75).hold(tolerance=0.75)
 
 
-@step_approximator.probe
-def walk_up_the_stairs(student, x, y, tolerance):
+@step_approximator.measure
+def walk_up_the_stairs(value, x, y, tolerance):
     gap = np.diff(x)
     parts = [(x, y), (np.array([x[0] - 9 * gap[0], x[-1] + 9 * gap[-1]]), y[[0, -1]])]
     for share in (0.2, 0.25):  # of the gap, to the right of its left point and to the left of its right point
         parts += [(x[:-1] + share * gap, y[:-1]), (x[1:] - share * gap, y[1:])]
     t, height = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    w1, b1, w2, b2 = (np.asarray(part, dtype=float) for part in student(x, y, tolerance))
+    w1, b1, w2, b2 = (np.asarray(part, dtype=float) for part in value)
     hidden = b1.size
     shapes = [list(part.shape) for part in (w1, b1, w2, b2)]
     if shapes != [[1, hidden], [hidden], [hidden, 1], [1]]:
