@@ -123,8 +123,8 @@ def einsum_recipe(name: str) -> str:
     Source:
         Deck A, c_pq = Σ_i a_pi b_iq and the product (4, 4, 4) × (4, 2); Einstein 1916 (summation convention).
     """
+    ### BEGIN SOLUTION
     recipes = {
-        ### BEGIN SOLUTION
         "matrix product": "pi,iq->pq",
         "tensor times matrix": "bti,iq->btq",
         "transpose": "ij->ji",
@@ -133,8 +133,8 @@ def einsum_recipe(name: str) -> str:
         "outer product": "i,j->ij",
         "squared row norms": "ij,ij->i",
         "bilinear forms": "bi,ij,bj->b",
-        ### END SOLUTION
     }
+    ### END SOLUTION
     if name not in recipes:
         raise ValueError(f"no recipe is called {name!r}")
     return recipes[name]

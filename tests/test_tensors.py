@@ -10,6 +10,7 @@ import re
 import warnings
 from fractions import Fraction
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -345,7 +346,7 @@ def printed() -> str:
         "             a shift: f(u+v) − f(u) − f(v) = [-0.5  0. ]  f(2u) − 2f(u) = [-0.5  0. ]",
         "determinants: -1.0 1.0\nadded to three points, it moves them by [0.5 0.  0. ]",
         "corner (1, 1, 0) goes to [0.866 1.5   0.5   1.   ] and is drawn at [0.866 1.5  ]",
-        "linear in v: True\nlinear in both at once: False · it is c² times: True",
+        "one vector after the other: True\nlinear in v: True\nlinear in both at once: False · it is c² times: True",
         "the pull: [[1.0, -1.0], [-1.0, 1.0]]",
         "y = xW, torch's layout: (2, 3)  equals Wᵀ: True\na scalar by W: (3, 2)  the shape of W: True",
         "shared: [7.0, 0.0, 0.0]  copied: [0.0, 0.0, 0.0]  dtypes: torch.float64 torch.float32",
@@ -378,6 +379,8 @@ def test_vectorised_is_many_times_as_fast(printed: str) -> None:
     [product] = re.findall(r"a @ b \S+ s: ([\d,]+) times as fast", printed)
     assert int(relu.replace(",", "")) > 20  # "tens to hundreds"
     assert int(product.replace(",", "")) > 500  # "thousands", with room for a machine that is busy
+    [(at_once, loops)] = re.findall(r"dot products: (\S+) s; in three loops they would take about (\d+) s", printed)
+    assert float(loops) > 30 * float(at_once)
     [(transpose, flatten)] = re.findall(r"transpose (\S+) s, then flatten (\S+) s", printed)
     assert float(flatten) > 1000 * float(transpose)
 
@@ -402,6 +405,13 @@ def test_the_letter_is_closed_and_the_deck_s_map_turns_it_upside_down() -> None:
     mirrored = letter @ np.diag([1.0, -1.0])
     flipped = 0.5 * np.sum(mirrored[:-1, 0] * mirrored[1:, 1] - mirrored[1:, 0] * mirrored[:-1, 1])
     assert flipped == pytest.approx(-area)
+
+
+def test_every_cell_of_the_student_s_notebook_compiles() -> None:
+    notebook = nbformat.read(chapter("01_tensors").notebook, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            compile(cell.source, cell.id, "exec")
 
 
 # ---- feedback --------------------------------------------------------------------------------------------------------

@@ -65,10 +65,10 @@ function build(w) {
   const plane = kit.plot({ x: [-2, 2], y: [-2, 2], label: say("plane"), xLabel: "x", yLabel: "y", width: 380, height: 380 });
   const put = (name, value) => w.set({ [name]: value.map(each => kit.snap(kit.clamp(each, -2, 2), 0.01)) });
   const from = point => point.map((each, k) => each - w.get("shift")[k]);
-  const handles = {
+  const handles = { // those made last lie on top: a basis vector that is 0 can be pulled out of the origin
+    shift: plane.handle({ label: say("origin"), colour: kit.COLOURS.vermilion, move: point => put("shift", point), nudge: d => put("shift", w.get("shift").map((old, k) => old + 0.1 * d[k])) }),
     e1: plane.handle({ label: say("one"), colour: kit.COLOURS.blue, move: point => put("e1", from(point)), nudge: d => put("e1", w.get("e1").map((old, k) => old + 0.1 * d[k])) }),
     e2: plane.handle({ label: say("two"), colour: kit.COLOURS.green, move: point => put("e2", from(point)), nudge: d => put("e2", w.get("e2").map((old, k) => old + 0.1 * d[k])) }),
-    shift: plane.handle({ label: say("origin"), colour: kit.COLOURS.vermilion, move: point => put("shift", point), nudge: d => put("shift", w.get("shift").map((old, k) => old + 0.1 * d[k])) }),
   };
   const number = (label, name, k) =>
     kit.range({ label, min: -2, max: 2, step: 0.05, get: () => w.get(name)[k], set: value => put(name, w.get(name).map((old, j) => (j === k ? value : old))) });

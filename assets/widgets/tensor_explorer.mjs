@@ -85,7 +85,7 @@ function square(plot, u, v, words, { chosen = false, part = false } = {}) {
 
 function storagePart(w) {
   const say = w.say;
-  const plot = kit.plot({ x: [-1, 19], y: [-5.4, 4.6], label: say("picture"), width: 480, height: 280, xTicks: [], yTicks: [], left: 8 });
+  const plot = kit.plot({ x: [-1, 19], y: [-5.4, 4.6], label: say("picture"), width: 400, height: 240, xTicks: [], yTicks: [], left: 8 });
   const state = () => {
     const [shape, order, axes] = ["shape", "order", "axes"].map(w.get);
     const view = seen(shape, order, axes);
@@ -150,7 +150,7 @@ function storagePart(w) {
 
 function broadcastPart(w) {
   const say = w.say;
-  const plot = kit.plot({ x: [-1, 15], y: [-0.6, 4.6], label: say("sums"), width: 480, height: 210, xTicks: [], yTicks: [], left: 8 });
+  const plot = kit.plot({ x: [-1, 15], y: [-0.6, 4.6], label: say("sums"), width: 400, height: 175, xTicks: [], yTicks: [], left: 8 });
   const shapes = () => [w.get("left"), w.get("vector") ? w.get("right").slice(1) : w.get("right")];
   const state = () => added(...shapes(), w.get("entry"));
   const handle = plot.handle({
@@ -193,6 +193,7 @@ function broadcastPart(w) {
       table(now.result, 11, (r, c) => added(left, right, [r, c]).parts.reduce((a, b) => a + b), k => ({ chosen: k === now.at[0] * now.result[1] + now.at[1] }));
       handle.draw([11 + now.at[1], 4 - now.at[0]], bracket(now.at));
       const [a, b] = now.parts;
+      plot.text(11, 0, `${a} + ${b} = ${a + b}`, { dx: -8, dy: 4 }); // the handle covers the chosen square
       const [first, second] = now.strides.map(list);
       const read = say("fits", { left: list(left), right: list(right), result: list(now.result), entry: bracket(now.at), a, b, total: a + b, first, second });
       plot.describe(`${say("sums")}. ${read}`);

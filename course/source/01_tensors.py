@@ -102,7 +102,8 @@ from course.kit.widgets import TensorExplorer
 TensorExplorer()
 
 # %% [markdown]
-# Transposing swaps shape and strides; not one number moves. The first and the last element are at the same place in both orders.
+# Transposing swaps shape and strides; not one number moves. The first and the last element have the same place in
+# both orders, others seldom.
 #
 # ### Exercise 1.1 · Find the place
 # ●○○ · 10 min · needs: the worked example
@@ -126,7 +127,7 @@ TensorExplorer()
 # ## Views and copies
 #
 # An array that uses another one's storage is a **view** (视图): writing into one changes both. A **copy** (副本) has storage of its own. Slices and
-# transposes are views. Lists of indices and arithmetic copy. `reshape` gives a view if it can. Predict the line that changes `a`.
+# transposes are views. Lists of indices and arithmetic copy. `reshape` gives a view if it can. Predict which lines change `a`.
 
 # %%
 for name, make in {
@@ -169,7 +170,7 @@ for name, make in {
 # </details>
 # <details><summary>Hint 2: which identity</summary>
 #
-# Keep a running product of the old sizes. The cuts are the products of new_shape[:1], new_shape[:2], …
+# Keep a running product of the old sizes. The cuts are the products of new_shape[:1], new_shape[:2], …; `math.prod` multiplies a tuple.
 #
 # </details>
 # <details><summary>Hint 3: almost there</summary>
@@ -199,11 +200,10 @@ for new in [(8, 3), (2, 12), (2, 2, 2, 3), (24,)]:
 # +, −, ·, / and functions such as ReLU act on each number by itself: **element-wise** (单元操作). Shapes need not be equal. **Broadcasting** (广播) lines
 # them up **from the right**; a missing axis counts as 1; sizes must be equal, or one of them 1, which is repeated:
 #
-# | | | | |
+# | left (5, 1, 4) | 5 | 1 | 4 |
 # | --- | --- | --- | --- |
-# | s | | 2 | 4 |
-# | b | | – | 4 |
-# | s + b | | 2 | 4 |
+# | right (3, 1) | – | 3 | 1 |
+# | sum (5, 3, 4) | 5 | 3 | 4 |
 #
 # Nothing is copied for that: the repeated axis gets **stride 0**. Guess each result before you run the cell; one of them fails, and one succeeds though it should not.
 
@@ -220,7 +220,7 @@ for left, right in [((2, 4), (2,)), ((2, 4), (2, 1)), ((3, 1), (4,)), ((5, 1, 4)
 # %% [markdown]
 # The last is the classic: predictions as a column (4, 1) minus answers (4,) give a (4, 4) table, no error, and a loss that is wrong.
 #
-# In the widget's second part, set both shapes. When does a size of 1 repeat, and which shapes clash?
+# Now set both shapes in the widget. When does a size of 1 repeat, and which shapes clash?
 
 # %%
 TensorExplorer(mode="broadcast")
@@ -358,7 +358,7 @@ print("a*a", (a * a).tolist(), " a@a", (a @ a).tolist(), " (aw)ᵀ = wᵀaᵀ:",
 # %% [markdown]
 # ## Reduce, concatenate, merge, split
 #
-# Deck A's list of functions, in three libraries. A **reduction** (规约) along axis d makes d disappear (`keepdims=True` keeps it, with size 1).
+# Deck A's list of functions beside ours. A **reduction** (规约) along axis d makes d disappear (`keepdims=True` keeps it, with size 1).
 #
 # | deck A | NumPy | PyTorch |
 # | --- | --- | --- |
@@ -435,8 +435,10 @@ with np.errstate(over="ignore"):
 #
 # $$f(x + y) = f(x) + f(y) \ \ \text{(additivity, 可加性)}, \qquad f(cx) = c\,f(x)\ \ \text{(homogeneity, 齐次性)}.$$
 #
-# x ↦ xW has both. **Row k of W is where the basis vector k goes**, so you can write W down by looking. Then det W is the factor by which areas grow; negative means
-# mirrored. Below are deck A's three pictures and a real turn; predict what happens to the F each time.
+# x ↦ xW has both. **Row k of W is where basis vector k goes**, so you can write W down by looking: a **rotation** (旋转) by θ sends (1, 0) to (cos θ, sin θ)
+# and (0, 1) to (−sin θ, cos θ). det W is the factor by which areas grow; negative means mirrored.
+#
+# Below are deck A's three pictures and a real turn. Predict what happens to the F.
 
 # %%
 turn = np.array([[math.cos(0.7), math.sin(0.7)], [-math.sin(0.7), math.cos(0.7)]])
@@ -457,7 +459,7 @@ figure = plotting.draw_outlines(plotting.LETTER_F, {name: f(plotting.LETTER_F) f
 plt.show()
 
 # %% [markdown]
-# diag(1, −1, 1) turns nothing: its determinant is −1, it **mirrors** (镜像). And the shift is the one map that is not linear: it is **affine** (仿射), xW + b.
+# diag(1, −1, 1) turns nothing: its determinant is −1, it **mirrors** (镜像). And the **shift** (平移) is the one map that is not linear: it is **affine** (仿射), xW + b.
 #
 # Give each point a 1 at its end, **homogeneous coordinates** (齐次坐标), and b is the last row:
 #
@@ -474,7 +476,7 @@ from course.kit.widgets import LinearMapExplorer
 LinearMapExplorer()
 
 # %% [markdown]
-# Negative; 0, for the plane is squashed onto a line. The difference is minus the shift.
+# A negative one mirrors; a projection has 0, for the plane becomes a line. The difference is minus the shift, so it is not 0 once the origin moves.
 #
 # ### Exercise 1.6 · A camera in one matrix
 # ●●● · 20 min · needs: homogeneous coordinates
@@ -523,6 +525,8 @@ print("all eight at once:", (cube @ picture).shape)
 rng = np.random.default_rng(1)
 stress = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.0]])
 v, w1, u, c = rng.normal(size=3), rng.normal(size=3), rng.normal(size=3), 2.5
+half = np.tensordot(v, stress, axes=(0, 0))  # (3,): v is in its place, that of u is still open
+print("one vector after the other:", np.isclose(half @ u, v @ stress @ u))
 print("linear in v:", np.isclose((v + c * w1) @ stress @ u, v @ stress @ u + c * (w1 @ stress @ u)))
 print(
     "linear in both at once:",
@@ -545,7 +549,8 @@ print(np.isclose((c * v) @ stress @ (c * u), c**2 * (v @ stress @ u)))
 # ### Exercise 1.7 · The same tensor in other axes
 # ●●● · 20 min · needs: einsum or tensordot
 #
-# For any rank: one factor A for each axis of the table.
+# For any rank: one factor A for each axis of the table. np.tensordot(a, b, axes=(i, k)) sums axis i of a with axis k of b; what is left of a comes first,
+# then what is left of b.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -554,7 +559,7 @@ print(np.isclose((c * v) @ stress @ (c * u), c**2 * (v @ stress @ u)))
 # </details>
 # <details><summary>Hint 2: which identity</summary>
 #
-# np.tensordot(axes, components, axes=(1, k)) sums axis 1 of `axes` with axis k of the table. Where in the result does the new axis stand?
+# Axis 1 of `axes` meets axis k of the table. Where in the result does the new axis stand?
 #
 # </details>
 # <details><summary>Hint 3: almost there</summary>
@@ -650,6 +655,9 @@ likeness = np.einsum("ik,jk->ij", x, x)  # (700, 700): dot products of all pairs
 for word in ("gold", "eat", "seven", "brother", "hand", "david", "water"):
     near = np.argsort(-likeness[names.index(word)])[1:7]
     print(f"{word:>8}: {', '.join(names[i] for i in near)}")
+slow = seconds(lambda: product_in_loops(x[:50], x[:50].T), times=1) * (700 / 50) ** 2
+fast = seconds(lambda: np.einsum("ik,jk->ij", x, x))
+print(f"all 490,000 dot products: {fast:.2f} s; in three loops they would take about {slow:.0f} s")
 
 # %% tags=["long-run"]
 # The three directions in which the cloud of words is widest (singular vectors, chapter 13).
