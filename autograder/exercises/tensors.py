@@ -826,17 +826,16 @@ def turns_about_the_third_axis(mirror, angle, shift):
 
 
 @picture_matrix.mistake(
-    "The picture drops the first coordinate and keeps the second and the third. It should keep the first two: columns 0 and 1 "
-    "of the motion."
+    "The mirror is not in the product: with mirror=True the point should first go from x to −x. `mirrored` is there already; where "
+    "does a map stand that acts first?"
 )
-def drops_the_first_coordinate(mirror, angle, shift):
+def forgets_the_mirror(mirror, angle, shift):
     cos, sin = math.cos(angle), math.sin(angle)
-    mirrored = np.diag([-1.0 if mirror else 1.0, 1.0, 1.0, 1.0])
     turned = np.array([[cos, 0, sin, 0], [0, 1, 0, 0], [-sin, 0, cos, 0], [0, 0, 0, 1.0]])
     moved = np.eye(4)
     moved[3, :3] = shift
-    motion = mirrored @ turned @ moved
-    return motion, motion[:, 1:3]
+    motion = turned @ moved
+    return motion, motion[:, :2]
 
 
 @picture_matrix.variant
@@ -940,6 +939,14 @@ def axes_come_out_in_another_order(components, axes):
 )
 def says_nothing_changes(components, axes):
     return components.copy()
+
+
+@turned_components.mistake(
+    "This is right for a matrix and only there. A vector has one axis to turn, a rank-3 tensor has three: let the number of "
+    "factors follow components.ndim."
+)
+def right_for_matrices_only(components, axes):
+    return axes @ components @ axes.T
 
 
 @turned_components.variant
