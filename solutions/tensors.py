@@ -123,11 +123,11 @@ def einsum_recipe(name: str) -> str:
     Source:
         Deck A, c_pq = Σ_i a_pi b_iq and the product (4, 4, 4) × (4, 2); Einstein 1916 (summation convention).
     """
+    recipes = {"transpose": "ij->ji"}  # the first of eight
     ### BEGIN SOLUTION
-    recipes = {
+    recipes |= {
         "matrix product": "pi,iq->pq",
         "tensor times matrix": "bti,iq->btq",
-        "transpose": "ij->ji",
         "trace": "ii->",
         "column sums": "ij->j",
         "outer product": "i,j->ij",

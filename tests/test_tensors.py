@@ -9,6 +9,7 @@ import math
 import re
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -291,23 +292,29 @@ def test_deck_a_norm_of_a_matrix_depends_on_which_is_meant() -> None:
 
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
-def printed() -> str:
+def solved() -> tuple[str, dict[str, Any]]:
+    """What the solved chapter prints, and its names afterwards."""
     import matplotlib
 
     matplotlib.use("Agg", force=True)
     import matplotlib.pyplot as plt
 
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("01_tensors")))
-    space: dict[str, object] = {"__name__": "__main__"}
+    notebook = notebooks.without_markers(notebooks.instructor_notebook(chapter("01_tensors")))
+    space: dict[str, Any] = {"__name__": "__main__"}
     heard = io.StringIO()
     with contextlib.redirect_stdout(heard), warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
+        for cell in notebook.cells:
             if cell.cell_type == "code" and not cell.source.startswith("check("):
                 exec(compile(cell.source, cell.id, "exec"), space)
     plt.close("all")
-    return heard.getvalue()
+    return heard.getvalue(), space
+
+
+@pytest.fixture(scope="module")
+def printed(solved: tuple[str, dict[str, Any]]) -> str:
+    return solved[0]
 
 
 @pytest.mark.parametrize(
@@ -389,6 +396,19 @@ def test_words_of_a_group_are_likelier_neighbours(printed: str) -> None:
     found = re.findall(r"(\S.*): mean likeness inside (\S+), to all words (\S+)\n", printed)
     assert [name for name, _, _ in found] == ["numbers", "family", "body", "kings and prophets"]
     assert all(float(inside) > 2.5 * float(other) for _, inside, other in found)
+
+
+def test_what_the_three_views_show(solved: tuple[str, dict[str, Any]]) -> None:
+    names, groups, views = (solved[1][name] for name in ("names", "groups", "views"))
+    out = {}  # how many standard deviations the middle of a group is from that of all words, across the picture
+    for title, places in views.items():
+        for group, words in groups.items():
+            middle = places[[names.index(word) for word in words if word in names], 0].mean()
+            out[title, group] = abs(middle - places[:, 0].mean()) / places[:, 0].std()
+    assert out["turned by 0°", "numbers"] > 2
+    assert out["turned by 0°", "family"] < 1
+    assert out["turned by 90°", "family"] > 1.5
+    assert out["turned by 135°", "numbers"] < 1
 
 
 def test_answers_of_check_yourself() -> None:

@@ -304,10 +304,10 @@ print("× (3, 2):", (np.ones((5, 3, 3)) @ np.ones((3, 2))).shape)
 # **Einsum** takes the formula itself: a letter for each index; letters missing after the arrow are summed over. r_k = Σ_m a_km becomes "km->k", d_k = a_kk
 # "kk->k", s = Σ_k u_k v_k "k,k->".
 #
-# ### Exercise 1.4 · Eight recipes
+# ### Exercise 1.4 · Seven recipes
 # ●●○ · 15 min · needs: the three examples
 #
-# One string for each formula of the docstring.
+# One string for each formula of the docstring; put them into the dictionary `recipes`, where the first one is.
 #
 # <details><summary>Hint</summary>
 #
@@ -673,7 +673,7 @@ lists = {
 }
 groups = {name: words.split() for name, words in lists.items()}
 views = {}
-for degrees in (0, 45, 90):
+for degrees in (0, 90, 135):
     _, picture = picture_matrix(False, math.radians(degrees), np.zeros(3))
     views[f"turned by {degrees}°"] = cloud @ picture
 figure = plotting.draw_words(views, names, groups)
@@ -685,8 +685,8 @@ for name, words in groups.items():
     print(f"to all words {likeness[places].mean():.2f}")
 
 # %% [markdown]
-# From the front, numbers form an arm, and the family stands in the crowd. From the side (90°) the family stands apart. Half-way the numbers vanish in
-# the crowd: what a projection drops, a turn brings back.
+# From the front, numbers form an arm, and the family stands in the crowd. From the side (90°) the family stands apart. At 135° the numbers vanish in the
+# crowd: what one projection drops, a turn brings back.
 #
 # ## Where it goes wrong
 #
