@@ -344,6 +344,8 @@ def printed(solved: tuple[str, dict[str, Any]]) -> str:
         "(5, 3, 3) × (3, 1): (5, 3, 1), × (3, 2): (5, 3, 2)",
         "inverse [[-1.0, 2.0], [3.0, -5.0]]  a a⁻¹ = I: True",
         "x = [[1. 2.]]  check x aᵀ = [[9. 5.]]",
+        "a*a [[25.0, 4.0], [9.0, 1.0]]  a@a [[31.0, 12.0], [18.0, 7.0]]  (aw)ᵀ = wᵀaᵀ: True",
+        "einsum: row sums of w [-1. -1.  2.  0.]  diagonal of x[0] [ 1.  6. 11. 16.]",
         "split: [(2, 2), (2, 2), (2, 2)]  views: True",
         "(6, 2)  stacked: (3, 2, 2)\ntorch the same: True",
         "['p = 1: 7.0000', 'p = 2: 5.0000', 'p = 10: 4.0220', 'p = inf: 4.0000']",
