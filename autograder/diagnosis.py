@@ -288,10 +288,11 @@ def _ratio(pair: Pair, agree: Agree) -> float | None:
     if not (np.isfinite(want).all() and np.isfinite(have).all()):
         return None
     a, b = want.astype(np.float64).ravel(), have.astype(np.float64).ravel()
-    norm = float(a @ a)
-    if norm == 0:
+    with np.errstate(over="ignore"):  # squares of numbers near 1e200: no factor is found then, and nobody is warned
+        norm, product = float(a @ a), float(a @ b)
+    if norm == 0 or not math.isfinite(norm):
         return None
-    factor = float(a @ b) / norm
+    factor = product / norm
     if factor == 0 or not math.isfinite(factor) or math.isclose(factor, 1.0, rel_tol=1e-9):
         return None
     return factor if agree(a, b / factor) else None

@@ -519,6 +519,71 @@ def drive_error_flow(on: Driven) -> None:
     assert (on.trait("depth"), on.trait("scale")) == (2, 0.25)
 
 
+def drive_tensor_explorer(on: Driven) -> None:
+    on.says(
+        "Shape (2, 2, 3), strides (6, 3, 1). Element [1, 0, 2]: 1·6 + 0·3 + 2·1 = place 8, number 9. Flattened it is a view"
+    )
+    on.press("slider", "Index 1", "ArrowRight")  # the chapter's worked example, and one row further
+    on.says("Element [1, 1, 2]: 1·6 + 1·3 + 2·1 = place 11, number 12.")
+    on.choose("Axes of the view", "210")
+    on.says(
+        "Shape (3, 2, 2), strides (1, 3, 6). Element [1, 1, 1]: 1·1 + 1·3 + 1·6 = place 10, number 11. Flattened it must"
+    )
+    on.choose("Order of storage", "F")
+    on.says(
+        "Shape (3, 2, 2), strides (4, 2, 1). Element [1, 1, 1]: 1·4 + 1·2 + 1·1 = place 7, number 8. Flattened it is a view"
+    )
+    on.press("slider", "Element: move to another one", "ArrowUp", "ArrowLeft")
+    assert on.trait("index") == [1, 0, 0]
+    on.drag("Element: move to another one", 3.8, -1, span=(20, 10))
+    assert on.trait("index") == [2, 1, 1]
+    on.press("slider", "Axis 2: size", "End")
+    on.says("Shape (4, 2, 2)")
+    on.choose("Show", "broadcast")
+    on.says("(3, 1) + (3,) → (3, 3). Entry [1, 2] = 20 + 3 = 23. Strides: left (1, 0), right (0, 1).")
+    on.press("slider", "Sum: move to another one", "ArrowDown", "ArrowLeft")
+    on.says("Entry [2, 1] = 30 + 2 = 32.")
+    on.drag("Sum: move to another one", -1, 2, span=(16, 5.2))
+    on.says("Entry [0, 0] = 10 + 1 = 11.")
+    on.press("slider", "Left: columns", "ArrowRight")
+    on.says("(3, 2) + (3,) does not fit: axis 1 from the right has 2 and 3, and neither is 1.")
+    on.press("slider", "Sum: move to another one", "ArrowDown")  # there is none
+    on.press("slider", "Left: columns", "ArrowRight")
+    on.says("(3, 3) + (3,) → (3, 3).")
+    on.press("checkbox", "Right is a vector: one axis only", "Space")
+    on.press("slider", "Right: rows", "ArrowRight")
+    on.says("(3, 3) + (2, 3) does not fit: axis 2 from the right has 3 and 2")
+    on.press("slider", "Right: columns", "Home")
+    on.press("slider", "Right: rows", "Home")
+    on.press("slider", "Left: rows", "Home")
+    on.says("(1, 3) + (1, 1) → (1, 3). Entry [0, 0] = 10 + 1 = 11. Strides: left (0, 1), right (0, 0).")
+
+
+def drive_linear_map_explorer(on: Driven) -> None:
+    on.says("W = (1, 0), (0, 1), b = (0, 0). det W = 1: nothing changes. f(u+v) − f(u) − f(v) = (0, 0): linear.")
+    on.press("button", "Deck A's “rotation”", "Enter")
+    on.says("det W = −1: a mirror. f(u+v) − f(u) − f(v) = (0, 0): linear.")  # as the chapter says
+    on.press("button", "Turn by 30°", "Enter")
+    on.says("det W = 1: a turn by 30°.")
+    on.press("button", "Shift", "Enter")
+    on.says("b = (0.5, 0). det W = 1: nothing changes. f(u+v) − f(u) − f(v) = (−0.5, 0): not linear")
+    on.press("button", "Projection", "Enter")
+    on.says("det W = 0: a projection: the plane becomes a line.")
+    on.press("slider", "(1, 0): move where it goes", "Shift+ArrowLeft", *["ArrowLeft"] * 5)
+    assert on.trait("e1") == [0, 0]
+    on.says("everything becomes one point")
+    on.drag("(0, 1): move where it goes", -0.5, 0.5, span=(4, 4))
+    assert on.trait("e2") == pytest.approx([-0.5, 0.5], abs=0.03)
+    on.press("button", "Nothing", "Enter")
+    on.press("slider", "Origin: move where it goes", "ArrowUp", "ArrowRight")
+    assert on.trait("shift") == [0.1, 0.1]
+    on.press("slider", "W[0,0]", *["ArrowRight"] * 10)
+    on.press("slider", "b[1]", "ArrowLeft")
+    on.says("W = (1.5, 0), (0, 1), b = (0.1, 0.05). det W = 1.5: the F is stretched or sheared.")
+    cells = [row.split("\t") for row in on.page.locator("tbody tr").all_inner_texts()]
+    assert cells == [["x", "1.5", "0", "0"], ["y", "0", "1", "0"], ["1", "0.1", "0.05", "1"]]
+
+
 DRIVES: dict[str, Callable[[Driven], None]] = {
     "decision_line": drive_decision_line,
     "perceptron_rule": drive_perceptron_rule,
@@ -528,6 +593,8 @@ DRIVES: dict[str, Callable[[Driven], None]] = {
     "step_size": drive_step_size,
     "graph_stepper": drive_graph_stepper,
     "error_flow": drive_error_flow,
+    "tensor_explorer": drive_tensor_explorer,
+    "linear_map_explorer": drive_linear_map_explorer,
 }
 
 

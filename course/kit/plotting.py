@@ -283,3 +283,56 @@ def draw_regions(
         axes.set(title=title, xlabel=labels[0], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     np.atleast_1d(panels)[0].set_ylabel(labels[1])
     return figure
+
+
+#: The letter F as one line through its corners: a shape that shows whether it has been turned or mirrored.
+LETTER_F = np.array([[0, 0], [0, 1], [0.6, 1], [0.6, 0.8], [0.2, 0.8], [0.2, 0.6], [0.5, 0.6], [0.5, 0.4], [0.2, 0.4]])
+LETTER_F = np.vstack([LETTER_F, [[0.2, 0], [0, 0]]])
+
+
+def draw_outlines(before: np.ndarray, after: dict[str, np.ndarray]) -> Figure:
+    """Draw a closed line before (dotted) and after several maps, one panel a map.
+
+    Args:
+        before: corners in order, shape (corners, 2).
+        after: title → the corners after the map, shape (corners, 2).
+
+    Returns:
+        A figure with one panel a map, all with the same axes.
+    """
+    figure, panels = plt.subplots(
+        1, len(after), figsize=(2.6 * len(after), 2.8), sharex=True, sharey=True, layout="constrained"
+    )
+    for axes, (title, points) in zip(np.atleast_1d(panels), after.items(), strict=True):
+        axes.axhline(0, color=COLOURS["black"], lw=0.5)
+        axes.axvline(0, color=COLOURS["black"], lw=0.5)
+        axes.plot(*before.T, ":", color=COLOURS["black"], lw=1.2)
+        axes.plot(*points.T, "-", color=COLOURS["vermilion"], lw=2)
+        axes.set(title=title, aspect="equal")
+    return figure
+
+
+def draw_words(views: dict[str, np.ndarray], words: Sequence[str], groups: dict[str, Sequence[str]]) -> Figure:
+    """Draw words as points of a plane, one panel a view; the words of some groups are written out.
+
+    Args:
+        views: title → places, shape (words, 2).
+        words: the word of each row.
+        groups: name → words to write, at most five groups.
+
+    Returns:
+        A figure with one panel a view.
+    """
+    figure, panels = plt.subplots(1, len(views), figsize=(4.6 * len(views), 4.4), layout="constrained")
+    looks = (("blue", "o"), ("vermilion", "s"), ("green", "^"), ("purple", "D"), ("black", "v"))
+    row = {word: i for i, word in enumerate(words)}
+    for axes, (title, places) in zip(np.atleast_1d(panels), views.items(), strict=True):
+        axes.scatter(*places.T, s=3, color="#999999")
+        for (name, members), (colour, marker) in zip(groups.items(), looks, strict=False):
+            chosen = places[[row[word] for word in members if word in row]]
+            axes.scatter(*chosen.T, s=22, marker=marker, color=COLOURS[colour], label=name)
+            for word, place in zip([word for word in members if word in row], chosen, strict=True):
+                axes.annotate(word, place, xytext=(3, 3), textcoords="offset points", fontsize=7)
+        axes.set(title=title, xticks=[], yticks=[])
+    np.atleast_1d(panels)[0].legend(fontsize=8, loc="best")
+    return figure

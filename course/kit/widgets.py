@@ -98,6 +98,12 @@ def _pair(*default: float) -> Any:
     return traitlets.List(traitlets.Float(), list(default), minlen=len(default), maxlen=len(default)).tag(sync=True)
 
 
+def _sizes(*default: int, low: int = 1) -> Any:
+    """A trait for as many whole numbers up to 4 as the default has."""
+    one = traitlets.Int(min=low, max=4)
+    return traitlets.List(one, list(default), minlen=len(default), maxlen=len(default)).tag(sync=True)
+
+
 def _gate(default: str) -> Any:
     return traitlets.Enum(("and", "or", "nand", "xor"), default).tag(sync=True)
 
@@ -106,6 +112,48 @@ _ACTIVATIONS = (
     *("step", "identity", "sigmoid", "tanh", "hard_tanh", "gaussian"),
     *("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"),
 )
+
+
+class TensorExplorer(Widget):
+    """Where an element of a tensor lies in storage, and what broadcasting repeats (chapter 01).
+
+    Attributes:
+        mode: ``"storage"`` or ``"broadcast"``.
+        shape: sizes of three axes, 1 to 4, as stored.
+        order: ``"C"`` (last axis fastest) or ``"F"`` (first axis fastest).
+        axes: which stored axis each axis of the view is, ``"012"`` as stored.
+        index: the element, in the view.
+        left: shape of the first summand.
+        right: shape of the second summand; only its columns count if it is a vector.
+        vector: whether the second summand has one axis.
+        entry: the entry of the sum.
+    """
+
+    _esm = module_source("tensor_explorer")
+    mode = traitlets.Enum(("storage", "broadcast"), "storage").tag(sync=True)
+    shape = _sizes(2, 2, 3)
+    order = traitlets.Enum(("C", "F"), "C").tag(sync=True)
+    axes = traitlets.Enum(("012", "021", "102", "120", "201", "210"), "012").tag(sync=True)
+    index = _sizes(1, 0, 2, low=0)
+    left = _sizes(3, 1)
+    right = _sizes(1, 3)
+    vector = traitlets.Bool(True).tag(sync=True)
+    entry = _sizes(1, 2, low=0)
+
+
+class LinearMapExplorer(Widget):
+    """Drag where a map takes the basis vectors and the origin (chapter 01).
+
+    Attributes:
+        e1: where (1, 0) goes, less the shift: row 0 of the matrix.
+        e2: where (0, 1) goes, less the shift: row 1 of the matrix.
+        shift: where the origin goes: the last row of the homogeneous matrix.
+    """
+
+    _esm = module_source("linear_map_explorer")
+    e1 = _pair(1.0, 0.0)
+    e2 = _pair(0.0, 1.0)
+    shift = _pair(0.0, 0.0)
 
 
 class DecisionLine(Widget):

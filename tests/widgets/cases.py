@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from solutions import backpropagation, gradients, hidden_layers, perceptron
+from solutions import backpropagation, gradients, hidden_layers, perceptron, tensors
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
@@ -48,6 +48,7 @@ def cases() -> list[Case]:
         *stairs_cases(),
         *step_size_cases(),
         *backpropagation_cases(rng),
+        *tensors_cases(np.random.default_rng(21)),
     ]
 
 
@@ -425,3 +426,94 @@ def flow_case(drawn: np.ndarray, name: str, depth: int, scale: float) -> Case:
     slopes = [float(hidden_layers.activation_derivative(name, z).mean()) for _, z in stored]
     says = [float(np.abs(each).mean()) for each in [*(read for read, _ in stored[1:]), h]]
     return case("error_flow", "flow", name, depth, scale, expected={"sizes": sizes, "slopes": slopes, "says": says})
+
+
+# ---- chapter 01 ----------------------------------------------------------------------------------------------------
+def tensors_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for shape in [(2, 2, 3), (4, 1, 3), (3, 2, 4), (1, 1, 1), (5,)]:
+        for order in ("C", "F"):
+            index = tuple(int(rng.integers(n)) for n in shape)
+            strides, offset = tensors.locate(shape, index, order)
+            expected = {"strides": strides, "offset": offset}
+            yield case("tensors", "locate", shape, index, order, expected=expected)
+            yield case("tensors", "place", index, strides, expected=offset)
+    for shape, index, order, at in [((2, 2, 3), (1, 0, 2), "C", 8), ((3, 2, 2), (2, 0, 1), "F", 8)]:  # of the chapter
+        assert tensors.locate(shape, index, order)[1] == at
+    for shape in [(2, 2, 3), (3, 2, 4), (1, 4, 2)]:
+        for order, axes in itertools.product(("C", "F"), itertools.permutations(range(3))):
+            view = np.empty(shape, order=order).transpose(axes)
+            strides = tuple(tensors.locate(shape, (0, 0, 0), order)[0][axis] for axis in axes)
+            for new in [(view.size,), (view.shape[0], view.size // view.shape[0]), (2, view.size // 2)]:
+                expected = tensors.reshape_is_view(view.shape, strides, new)
+                yield case("tensors", "reshapeIsView", view.shape, strides, new, expected=expected)
+            flat = tensors.reshape_is_view(view.shape, strides, (view.size,))
+            found = {"shape": view.shape, "strides": strides, "flat": flat}
+            yield case("tensor_explorer", "seen", shape, order, "".join(map(str, axes)), expected=found)
+    yield case("tensor_explorer", "inside", [3, -1, 0.6], [2, 4, 3], expected=[1, 0, 1])
+
+    for left, right in [((3, 1), (3,)), ((2, 4), (4,)), ((2, 4), (2, 1)), ((1, 3), (2, 3)), ((4, 4), (4, 4))]:
+        yield from sum_cases(left, right)
+    for left, right, axis, sizes in [
+        ((2, 3), (2,), 1, (3, 2)),
+        ((2, 3), (4, 3), 2, (2, 4)),
+        ((4, 2), (1, 3), 1, (2, 3)),
+    ]:
+        yield case("tensors", "broadcastShape", left, right, expected=None)
+        expected = {"result": None, "axis": axis, "sizes": sizes}
+        yield case("tensor_explorer", "added", left, right, [0, 0], expected=expected)
+
+    for _ in range(4):
+        e1, e2, shift, u, v = rng.normal(size=(5, 2))
+        matrix = np.block([[e1, 0], [e2, 0], [shift, 1]])
+        yield case("tensors", "homogeneous", e1, e2, shift, expected=matrix)
+        points = rng.normal(size=(3, 2))
+        moved = np.hstack([points, np.ones((3, 1))]) @ matrix
+        yield case("tensors", "move", points, matrix, expected=moved[:, :2])
+        yield case("tensors", "determinant", matrix, expected=np.linalg.det(matrix))
+        yield case("tensors", "additivityGap", matrix, u, v, expected=-shift)
+    _, picture = tensors.picture_matrix(True, 0.0, np.array([0.5, -0.25, 0.0]))
+    flat = np.array([[*row, k == 2] for k, row in enumerate(picture[[0, 1, 3]])], dtype=float)  # the plane of x and y
+    yield case("tensors", "homogeneous", flat[0, :2], flat[1, :2], flat[2, :2], expected=flat)
+    letter = np.array([[0.6, 1.0], [0.2, 0.4]])
+    expected = (np.hstack([letter, np.zeros((2, 1)), np.ones((2, 1))]) @ picture).tolist()
+    yield case("tensors", "move", letter, flat, expected=expected)
+
+    for e1, e2, kind in [
+        ((1, 0), (0, 1), "identity"),
+        ((0.87, 0.5), (-0.5, 0.87), "turn"),
+        ((-1, 0), (0, -1), "turn"),
+        ((0, -1), (1, 0), "turn"),
+        ((1, 0), (0, -1), "mirror"),
+        ((0, 1), (1, 0), "mirror"),
+        ((1, 0), (0, 0), "projection"),
+        ((1, 0.5), (2, 1), "projection"),
+        ((0, 0), (0, 0), "point"),
+        ((2, 0), (0, 1), "other"),
+        ((1, 0), (0, 2), "other"),
+        ((1, 0), (0.6, 0.8), "other"),
+        ((0.6, 0.8), (0.6, -0.8), "flipped"),
+        ((2, 0), (0, -1), "flipped"),
+    ]:
+        angle = math.degrees(math.atan2(e1[1], e1[0]))
+        yield case("linear_map_explorer", "kind", e1, e2, expected={"kind": kind, "angle": angle})
+
+
+def sum_cases(left: tuple[int, ...], right: tuple[int, ...]) -> Iterator[Case]:
+    """One sum by broadcasting, as NumPy makes it."""
+    shape = np.broadcast_shapes(left, right)
+    yield case("tensors", "broadcastShape", left, right, expected=shape)
+    full = [(1,) * (len(shape) - len(each)) + each for each in (left, right)]
+    yield case("tensors", "linedUp", left, right, expected=full)
+    strides = []
+    for each, whole in zip((left, right), full, strict=True):
+        dense, _ = tensors.locate(whole, (0,) * len(whole), "C")
+        strides.append([0 if n == 1 else step for n, step in zip(whole, dense, strict=True)])
+        yield case("tensors", "broadcastStrides", each, len(shape), expected=strides[-1])
+    tens, ones = (np.arange(math.prod(each)).reshape(each) for each in (left, right))
+    total = 10 * (tens + 1) + (ones + 1)
+    for at in itertools.product(*map(range, shape)):
+        places = [int(np.broadcast_to(each, shape)[at]) for each in (tens, ones)]
+        parts = [10 * (places[0] + 1), places[1] + 1]
+        assert total[at] == sum(parts)
+        expected = {"result": shape, "strides": strides, "at": at, "places": places, "parts": parts}
+        yield case("tensor_explorer", "added", left, right, at, expected=expected)
