@@ -1100,6 +1100,8 @@ def walk_up_the_stairs(value, x, y, tolerance):
     shapes = [list(part.shape) for part in (w1, b1, w2, b2)]
     if shapes != [[1, hidden], [hidden], [hidden, 1], [1]]:
         return {"t": t, "off": np.zeros(t.shape), "shapes": shapes}
+    if hidden > 1000 * x.size:
+        raise ValueError(f"{hidden:,} hidden units for {x.size} points")
     curve = (0.5 * (1 + np.tanh((t[:, None] @ w1 + b1) / 2)) @ w2 + b2)[:, 0]
     # Counted in units of twice the tolerance and rounded: 0 means near enough.
     return {"t": t, "off": np.round((curve - height) / (2 * tolerance)), "shapes": shapes}
