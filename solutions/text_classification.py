@@ -1,0 +1,277 @@
+"""Chapter 04: from words to one vector a text, and from there to a class."""
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from solutions.losses import cross_entropy
+
+PADDING, UNKNOWN = 0, 1  # word numbers with a meaning of their own
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into lower-case words and the marks ! and ?; line breaks of web pages are dropped.
+
+    Args:
+        text: any text.
+
+    Returns:
+        Its words in order.
+    """
+    return re.findall(r"[a-z0-9']+|[!?]", text.lower().replace("<br />", " "))
+
+
+def number_words(texts: list[list[str]], size: int) -> dict[str, int]:
+    """Number the most frequent words from 2; 0 is padding and 1 stands for every word that is left out.
+
+    Args:
+        texts: the training texts, as lists of words.
+        size: how many numbers there are, padding and unknown included.
+
+    Returns:
+        Word → number, at most size − 2 words.
+    """
+    counts = Counter(word for text in texts for word in text)
+    return {word: number for number, (word, _) in enumerate(counts.most_common(size - 2), start=2)}
+
+
+def pad_texts(texts: list[list[str]], numbers: dict[str, int], longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Write texts as rows of word numbers, all of one length; of a longer text the first and the last half are kept.
+
+    Args:
+        texts: lists of words.
+        numbers: word → number, from `number_words`.
+        longest: length of a row, even.
+
+    Returns:
+        words: (texts, longest) int64, padded with 0 at the end; mask: (texts, longest) bool, True where a real word stands.
+    """
+    words = np.full((len(texts), longest), PADDING)
+    for row, text in zip(words, texts, strict=True):
+        kept = text if len(text) <= longest else text[: longest // 2] + text[-(longest // 2) :]
+        row[: len(kept)] = [numbers.get(word, UNKNOWN) for word in kept]
+    return words, words != PADDING
+
+
+def count_words(words: np.ndarray, mask: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Count how often each word occurs in each text: a bag of words.
+
+    Args:
+        words: (batch, time) integers from 0 to vocabulary − 1.
+        mask: (batch, time) bool, True where a real word stands.
+        vocabulary: how many word numbers there are.
+
+    Returns:
+        (batch, vocabulary) float64.
+    """
+    counts = np.zeros((len(words), vocabulary))
+    np.add.at(counts, (np.nonzero(mask)[0], words[mask]), 1.0)
+    return counts
+
+
+def naive_bayes(counts: np.ndarray, targets: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit multinomial naive Bayes with one added to every count, as the weights of a linear classifier.
+
+    Args:
+        counts: (batch, vocabulary) float64, how often each word occurs in each text.
+        targets: (batch,) integers, the classes, from 0.
+        classes: how many there are.
+
+    Returns:
+        w: (vocabulary, classes) float64, log P(word | class); b: (classes,) float64, log P(class); the most probable
+        class of a text is the largest entry of counts @ w + b.
+
+    Source:
+        Jurafsky and Martin, Speech and Language Processing, chapter on naive Bayes.
+    """
+    one_hot = np.eye(classes)[targets]  # (batch, classes)
+    seen = counts.T @ one_hot + 1  # (vocabulary, classes)
+    return np.log(seen / seen.sum(axis=0)), np.log(one_hot.mean(axis=0))
+
+
+def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
+    """Count how often each class was taken for each other one.
+
+    Args:
+        predicted: (batch,) integers, the classes a classifier gives.
+        targets: (batch,) integers, the right ones.
+        classes: how many there are.
+
+    Returns:
+        (classes, classes) int64: entry [i, j] counts texts of class i that were called j.
+    """
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(matrix, (targets, predicted), 1)
+    return matrix
+
+
+def pool_words(vectors: np.ndarray, mask: np.ndarray, how: str) -> np.ndarray:
+    """Make one vector of each text out of the vectors of its real words.
+
+    Args:
+        vectors: (batch, time, features) float64; what stands at padded places is arbitrary.
+        mask: (batch, time) bool, True where a real word stands; the real words may stand anywhere in the row.
+        how: "mean" or "max", over the real words, for each feature by itself.
+
+    Returns:
+        (batch, features) float64; a row of zeros for a text with no real word.
+
+    Raises:
+        ValueError: how is neither.
+
+    Source:
+        Deck E (zero the pads, sum, divide by the number of real words); deck D (mean and max pooling).
+    """
+    if how not in ("mean", "max"):
+        raise ValueError(f"words are pooled by 'mean' or 'max', not {how!r}")
+    ### BEGIN SOLUTION
+    real = mask[:, :, None]  # (batch, time, 1)
+    if how == "mean":
+        count = np.maximum(mask.sum(axis=1, keepdims=True), 1)  # (batch, 1)
+        return np.where(real, vectors, 0.0).sum(axis=1) / count
+    largest = np.where(real, vectors, -np.inf).max(axis=1)  # (batch, features)
+    return np.where(mask.any(axis=1, keepdims=True), largest, 0.0)
+    ### END SOLUTION
+
+
+def text_loss(
+    embeddings: np.ndarray, w: np.ndarray, b: np.ndarray, words: np.ndarray, mask: np.ndarray, targets: np.ndarray
+) -> float:
+    """Give the loss of a classifier that reads the mean of a text's word vectors.
+
+    Args:
+        embeddings: (vocabulary, features) float64, one row a word.
+        w: (features, classes) float64; b: (classes,) float64.
+        words: (batch, time) integers, word numbers.
+        mask: (batch, time) bool, True where a real word stands.
+        targets: (batch,) integers, the right classes.
+
+    Returns:
+        The mean cross-entropy of softmax(pooled @ w + b), in nats.
+    """
+    pooled = pool_words(embeddings[words], mask, "mean")  # (batch, features)
+    return cross_entropy(pooled @ w + b, targets)[0]
+
+
+def text_gradients(
+    embeddings: np.ndarray, w: np.ndarray, b: np.ndarray, words: np.ndarray, mask: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the gradients of `text_loss`: of the word vectors, of the weights and of the biases.
+
+    Args:
+        embeddings: (vocabulary, features) float64, one row a word.
+        w: (features, classes) float64; b: (classes,) float64.
+        words: (batch, time) integers, word numbers; a word may occur several times in a text and in several texts.
+        mask: (batch, time) bool, True where a real word stands; every text has one.
+        targets: (batch,) integers, the right classes.
+
+    Returns:
+        grad_embeddings: (vocabulary, features) float64, zeros for words that do not occur; grad_w: (features, classes)
+        float64; grad_b: (classes,) float64.
+
+    Source:
+        Deck D, figure 7.11 (pooled embeddings); the gradients are derived in the chapter.
+    """
+    pooled = pool_words(embeddings[words], mask, "mean")  # (batch, features)
+    grad_logits = cross_entropy(pooled @ w + b, targets)[1]  # (batch, classes)
+    grad_embeddings = np.zeros_like(embeddings)
+    ### BEGIN SOLUTION
+    share = grad_logits @ w.T / mask.sum(axis=1, keepdims=True)  # (batch, features): what each real word of a text gets
+    np.add.at(grad_embeddings, words[mask], share[np.nonzero(mask)[0]])  # a word that occurs twice gets two shares
+    return grad_embeddings, pooled.T @ grad_logits, grad_logits.sum(axis=0)
+    ### END SOLUTION
+
+
+def train_text_classifier(
+    words: np.ndarray,
+    mask: np.ndarray,
+    targets: np.ndarray,
+    vocabulary: int,
+    classes: int,
+    epochs: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train word vectors and a softmax layer on them, from random numbers, by gradient steps on small batches.
+
+    Args:
+        words: (texts, time) integers from 0 to vocabulary − 1.
+        mask: (texts, time) bool, True where a real word stands; every text has one.
+        targets: (texts,) integers, the classes, from 0.
+        vocabulary: how many word numbers there are.
+        classes: how many classes there are.
+        epochs: how often each text may be used.
+        rng: where all random numbers come from.
+
+    Returns:
+        embeddings: (vocabulary, features) float64, w: (features, classes) float64, b: (classes,) float64 of a classifier that
+        chooses the largest entry of pool_words(embeddings[words], mask, "mean") @ w + b.
+
+    Source:
+        Deck D, figure 7.11; Joulin et al. 2017, Bag of Tricks for Efficient Text Classification.
+    """
+    ### BEGIN SOLUTION
+    features, batch, rate, head_rate = 16, 32, 20.0, 0.2
+    embeddings = 0.1 * rng.normal(size=(vocabulary, features))
+    w, b = rng.normal(size=(features, classes)), np.zeros(classes)
+    steps = [
+        chosen
+        for _ in range(epochs)
+        for chosen in np.split(rng.permutation(len(words)), range(batch, len(words), batch))
+    ]
+    for step, chosen in enumerate(steps):
+        grads = text_gradients(embeddings, w, b, words[chosen], mask[chosen], targets[chosen])
+        left = 1 - step / len(steps)  # steps get smaller towards the end
+        embeddings -= left * rate * grads[0]
+        w -= left * head_rate * grads[1]
+        b -= left * head_rate * grads[2]
+    return embeddings, w, b
+    ### END SOLUTION
+
+
+def convolve_words(x: np.ndarray, kernel: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Slide filters over every window of neighbouring words; no padding is added.
+
+    Args:
+        x: (batch, time, features) float64, a vector for each word.
+        kernel: (width, features, filters) float64, width at most time; kernel[0] meets the first word of a window.
+        b: (filters,) float64.
+
+    Returns:
+        (batch, time − width + 1, filters) float64: entry [n, t, f] adds, over the width words from t on and over all
+        features, word times weight of filter f, and then b[f].
+
+    Source:
+        Deck C, convolution over n-grams; LeCun's convention, in which the kernel is not turned round.
+    """
+    ### BEGIN SOLUTION
+    width = len(kernel)
+    windows = x.shape[1] - width + 1
+    return sum((x[:, k : k + windows] @ kernel[k] for k in range(width)), start=b)  # (batch, windows, filters)
+    ### END SOLUTION
+
+
+def convolve_words_backward(
+    grad_y: np.ndarray, x: np.ndarray, kernel: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pass the gradient through `convolve_words` to the words, the filters and the biases.
+
+    Args:
+        grad_y: (batch, time − width + 1, filters) float64, ∂loss/∂output.
+        x: (batch, time, features) float64, a vector for each word.
+        kernel: (width, features, filters) float64; b: (filters,) float64.
+
+    Returns:
+        grad_x: (batch, time, features) float64; grad_kernel: (width, features, filters) float64; grad_b: (filters,) float64.
+
+    Source:
+        Derived in the chapter.
+    """
+    windows = grad_y.shape[1]
+    grad_x, grad_kernel = np.zeros_like(x), np.zeros_like(kernel)
+    ### BEGIN SOLUTION
+    for k in range(len(kernel)):
+        grad_x[:, k : k + windows] += grad_y @ kernel[k].T  # word t + k was read by window t
+        grad_kernel[k] = np.einsum("ntf,nto->fo", x[:, k : k + windows], grad_y)
+    return grad_x, grad_kernel, grad_y.sum(axis=(0, 1))
+    ### END SOLUTION
