@@ -1,73 +1,8 @@
 """Chapter 04: from words to one vector a text, and from there to a class."""
 
-import re
-from collections import Counter
-
 import numpy as np
 
 from solutions.losses import cross_entropy
-
-PADDING, UNKNOWN = 0, 1  # word numbers with a meaning of their own
-
-
-def split_words(text: str) -> list[str]:
-    """Split a text into lower-case words and the marks ! and ?; line breaks of web pages are dropped.
-
-    Args:
-        text: any text.
-
-    Returns:
-        Its words in order.
-    """
-    return re.findall(r"[a-z0-9']+|[!?]", text.lower().replace("<br />", " "))
-
-
-def number_words(texts: list[list[str]], size: int) -> dict[str, int]:
-    """Number the most frequent words from 2; 0 is padding and 1 stands for every word that is left out.
-
-    Args:
-        texts: the training texts, as lists of words.
-        size: how many numbers there are, padding and unknown included.
-
-    Returns:
-        Word → number, at most size − 2 words.
-    """
-    counts = Counter(word for text in texts for word in text)
-    return {word: number for number, (word, _) in enumerate(counts.most_common(size - 2), start=2)}
-
-
-def pad_texts(texts: list[list[str]], numbers: dict[str, int], longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Write texts as rows of word numbers, all of one length; of a longer text the first and the last half are kept.
-
-    Args:
-        texts: lists of words.
-        numbers: word → number, from `number_words`.
-        longest: length of a row, even.
-
-    Returns:
-        words: (texts, longest) int64, padded with 0 at the end; mask: (texts, longest) bool, True where a real word stands.
-    """
-    words = np.full((len(texts), longest), PADDING)
-    for row, text in zip(words, texts, strict=True):
-        kept = text if len(text) <= longest else text[: longest // 2] + text[-(longest // 2) :]
-        row[: len(kept)] = [numbers.get(word, UNKNOWN) for word in kept]
-    return words, words != PADDING
-
-
-def count_words(words: np.ndarray, mask: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Count how often each word occurs in each text: a bag of words.
-
-    Args:
-        words: (batch, time) integers from 0 to vocabulary − 1.
-        mask: (batch, time) bool, True where a real word stands.
-        vocabulary: how many word numbers there are.
-
-    Returns:
-        (batch, vocabulary) float64.
-    """
-    counts = np.zeros((len(words), vocabulary))
-    np.add.at(counts, (np.nonzero(mask)[0], words[mask]), 1.0)
-    return counts
 
 
 def naive_bayes(counts: np.ndarray, targets: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,22 +23,6 @@ def naive_bayes(counts: np.ndarray, targets: np.ndarray, classes: int) -> tuple[
     one_hot = np.eye(classes)[targets]  # (batch, classes)
     seen = counts.T @ one_hot + 1  # (vocabulary, classes)
     return np.log(seen / seen.sum(axis=0)), np.log(one_hot.mean(axis=0))
-
-
-def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
-    """Count how often each class was taken for each other one.
-
-    Args:
-        predicted: (batch,) integers, the classes a classifier gives.
-        targets: (batch,) integers, the right ones.
-        classes: how many there are.
-
-    Returns:
-        (classes, classes) int64: entry [i, j] counts texts of class i that were called j.
-    """
-    matrix = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(matrix, (targets, predicted), 1)
-    return matrix
 
 
 def pool_words(vectors: np.ndarray, mask: np.ndarray, how: str) -> np.ndarray:
@@ -211,20 +130,17 @@ def train_text_classifier(
         Deck D, figure 7.11; Joulin et al. 2017, Bag of Tricks for Efficient Text Classification.
     """
     ### BEGIN SOLUTION
-    features, batch, rate, head_rate = 16, 32, 20.0, 0.2
+    features, batch, rates = 16, 32, (20.0, 0.2, 0.2)
     embeddings = 0.1 * rng.normal(size=(vocabulary, features))
     w, b = rng.normal(size=(features, classes)), np.zeros(classes)
-    steps = [
-        chosen
-        for _ in range(epochs)
-        for chosen in np.split(rng.permutation(len(words)), range(batch, len(words), batch))
-    ]
-    for step, chosen in enumerate(steps):
-        grads = text_gradients(embeddings, w, b, words[chosen], mask[chosen], targets[chosen])
-        left = 1 - step / len(steps)  # steps get smaller towards the end
-        embeddings -= left * rate * grads[0]
-        w -= left * head_rate * grads[1]
-        b -= left * head_rate * grads[2]
+    for epoch in range(epochs):
+        order = rng.permutation(len(words))
+        for start in range(0, len(words), batch):
+            rows = order[start : start + batch]
+            left = 1 - (epoch + start / len(words)) / epochs  # steps get smaller towards the end
+            grads = text_gradients(embeddings, w, b, words[rows], mask[rows], targets[rows])
+            for parameter, grad, rate in zip((embeddings, w, b), grads, rates, strict=True):
+                parameter -= left * rate * grad  # in place
     return embeddings, w, b
     ### END SOLUTION
 

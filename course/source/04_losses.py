@@ -23,8 +23,7 @@
 # * compare your classifier fairly with a baseline.
 
 # %%
-import re
-from collections import Counter
+import time
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,15 +32,17 @@ import torch
 from autograder import check
 from course.kit import plotting
 from course.kit.corpora import movie_reviews
+from course.kit.texts import PADDING, confusion_matrix, count_words, number_words, pad_texts, split_words
 
-PADDING, UNKNOWN = 0, 1  # word numbers with a meaning of their own
 np.set_printoptions(precision=4, suppress=True)
 
 x = np.array([-2.0, -1.2, -0.4, 0.3, 0.9, 2.1])  # six samples with one feature
 y = np.array([-1.0, -1.0, 1.0, -1.0, 1.0, 1.0])
 for b in (-0.5, -0.49, -0.48, -0.2):
     score = x + b
-    print(f"b = {b:5.2f}: {np.mean(y * score <= 0):.3f} wrong, mean ln(1 + exp(−m)) = {np.log1p(np.exp(-y * score)).mean():.5f}")
+    print(
+        f"b = {b:5.2f}: {np.mean(y * score <= 0):.3f} wrong, mean ln(1 + exp(−m)) = {np.log1p(np.exp(-y * score)).mean():.5f}"
+    )
 
 # %% [markdown]
 # The share of mistakes does not move: its slope is 0, and a gradient of 0 says nothing about where to go. The other column
@@ -234,23 +235,19 @@ z, right = np.array([[2.0, 1.0, 0.0]]), np.array([1])
 loss, grad = cross_entropy(z, right)
 print(f"loss {loss:.4f}, gradient {grad[0].round(4)}")
 measured = [(cross_entropy(z + h, right)[0] - cross_entropy(z - h, right)[0]) / 2e-6 for h in 1e-6 * np.eye(3)]
-print("measured:", np.array(measured).round(4), " PyTorch:", torch.nn.functional.cross_entropy(torch.tensor(z), torch.tensor(right)).item())
+print(
+    "measured:",
+    np.array(measured).round(4),
+    " PyTorch:",
+    torch.nn.functional.cross_entropy(torch.tensor(z), torch.tensor(right)).item(),
+)
 
 # %% [markdown]
 # ## Real text
 #
-# 24,904 film reviews, each with a label: 1 for praise, 0 for blame. 4,000 are set aside to test. The functions below split a text
-# into words, number the words, and write texts as rows of one length, with 0 as **padding** (填充) and a **mask** (掩码) that
+# 24,904 film reviews, each with a label: 1 for praise, 0 for blame. 4,000 are set aside to test. Three helpers of the course split
+# a text into words, number the words, and write texts as rows of one length, with 0 as **padding** (填充) and a **mask** (掩码) that
 # says where real words are.
-
-# %%
-# given: split_words
-
-# %%
-# given: number_words
-
-# %%
-# given: pad_texts
 
 # %%
 small = [split_words("Great movie!"), split_words("This movie is not great")]
@@ -266,7 +263,9 @@ labels = np.array([reviews[i].label for i in order])
 test, train = slice(0, 4000), slice(4000, None)
 numbers = number_words(texts[train], 10_000)  # the test texts have no say in the vocabulary
 words, mask = pad_texts(texts, numbers, 300)
-print(f"{len(texts):,} reviews, {np.mean([len(t) for t in texts]):.0f} words each; {labels[test].mean():.1%} of the test ones praise")
+print(
+    f"{len(texts):,} reviews, {np.mean([len(t) for t in texts]):.0f} words each; {labels[test].mean():.1%} of the test ones praise"
+)
 print("the most frequent words:", list(numbers)[:12])
 
 # %% [markdown]
@@ -277,41 +276,40 @@ print("the most frequent words:", list(numbers)[:12])
 # another against it.
 
 # %% tags=["long-run"]
-praise = set("good great best love loved excellent wonderful fun beautiful perfect amazing enjoyed brilliant".split())
-blame = set("bad worst boring awful poor stupid terrible waste dull worse horrible annoying lame".split())
+praise = set(split_words("good great best love loved excellent wonderful fun perfect amazing enjoyed brilliant"))
+blame = set(split_words("bad worst boring awful poor stupid terrible waste dull worse horrible annoying"))
 
 
 def features_by_hand(text: list[str]) -> list[float]:
     """Length in hundreds of words, words of praise and of blame, whether "no" occurs, exclamation marks."""
-    return [len(text) / 100, sum(w in praise for w in text), sum(w in blame for w in text), "no" in text, text.count("!")]
+    return [
+        len(text) / 100,
+        sum(w in praise for w in text),
+        sum(w in blame for w in text),
+        "no" in text,
+        text.count("!"),
+    ]
 
 
 hand = np.array([features_by_hand(text) for text in texts], dtype=float)  # (texts, 5)
 w, b = np.zeros((5, 2)), np.zeros(2)
-for step in range(300):
+for _ in range(300):
     loss, grad_logits = cross_entropy(hand[train] @ w + b, labels[train])
     w -= 0.1 * hand[train].T @ grad_logits
     b -= 0.1 * grad_logits.sum(axis=0)
 by_hand = np.mean((hand[test] @ w + b).argmax(axis=1) == labels[test])
-print(f"loss {loss:.3f}; {by_hand:.1%} of the test reviews right; weights for praise minus blame: {(w[:, 1] - w[:, 0]).round(2)}")
+print(
+    f"loss {loss:.3f}; {by_hand:.1%} of the test reviews right; weights for praise minus blame: {(w[:, 1] - w[:, 0]).round(2)}"
+)
 
 # %% [markdown]
-# A few dozen words already do much. But nobody can list all of them, with their strengths.
+# Two dozen words already do much. But nobody can list all of them, with their strengths.
 #
 # ## Pooled embeddings
 #
 # The new way: give each word a vector, its **embedding** (词嵌入), and let training choose it. Texts differ in length; **pooling** (池化) makes
 # one vector of many, feature by feature: the mean of the words' values, or the largest one. Padding must not count. Deck E's recipe
-# for the mean: zero the pads, sum, divide by the number of real words. For n = 0 that is 0/0; we agree on a row of zeros.
-
-# %%
-vectors = np.array([[[3.0, -1.0], [1.0, -5.0], [9.0, 9.0]]])  # (1, 3, 2); the third place is padding
-real = np.array([[True, True, False]])
-print("zero, sum, divide by 2:", (vectors * real[:, :, None]).sum(axis=1) / 2, " by the row's length:", (vectors * real[:, :, None]).sum(axis=1) / 3)
-print("largest with zeroed padding:", (vectors * real[:, :, None]).max(axis=1), " it should be [3, −1]")
-
-# %% [markdown]
-# For a maximum, zero is the wrong stand-in: it beats every negative value.
+# for the mean: zero the pads, sum, divide by the number of real words. For n = 0 that is 0/0; we agree on a row of zeros. For a maximum, zero is the wrong stand-in: it beats every negative value.
 #
 # ### Exercise 4.4 · Pool
 # ●●○ · 10 min · needs: nothing
@@ -332,7 +330,11 @@ print("largest with zeroed padding:", (vectors * real[:, :, None]).max(axis=1), 
 # exercise: pool_words
 
 # %%
-print("mean", pool_words(vectors, real, "mean"), " max", pool_words(vectors, real, "max"))
+vectors = np.array([[[3.0, -1.0], [1.0, -5.0], [9.0, 9.0]]])  # (1, 3, 2); the third place is padding
+real = np.array([[True, True, False]])
+zeroed = np.where(real[:, :, None], vectors, 0.0)
+print("mean", pool_words(vectors, real, "mean"), " divided by the row's length:", zeroed.mean(axis=1))
+print("max", pool_words(vectors, real, "max"), " with zeroed padding:", zeroed.max(axis=1))
 
 # %% [markdown]
 # ## The gradient reaches the words
@@ -346,12 +348,6 @@ print("mean", pool_words(vectors, real, "mean"), " max", pool_words(vectors, rea
 #   there twice, or in several texts, collects all its shares.
 #
 # `array[i] += s` with a repeated index adds only once. `np.add.at(array, i, s)` adds every time.
-
-# %%
-twice = np.zeros((2, 3))
-twice[0, [1, 1, 2]] += 1.0
-np.add.at(twice[1], [1, 1, 2], 1.0)
-print(twice)
 
 # %% [markdown]
 # ### Exercise 4.5 · Gradients of a text classifier
@@ -369,20 +365,29 @@ print(twice)
 # </details>
 
 # %%
-# given: text_loss
-
-# %%
 # exercise: text_gradients
 
+
 # %%
+def text_loss(embeddings, w, b, words, mask, targets):
+    """What `text_gradients` gives the gradient of."""
+    return cross_entropy(pool_words(embeddings[words], mask, "mean") @ w + b, targets)[0]
+
+
 rng = np.random.default_rng(1)
 toy = {"embeddings": rng.normal(size=(5, 2)), "w": rng.normal(size=(2, 2)), "b": np.zeros(2)}
-texts_toy = {"words": np.array([[1, 2, 1], [3, 1, 0]]), "mask": np.array([[True, True, True], [True, True, False]]), "targets": np.array([1, 0])}
+texts_toy = {
+    "words": np.array([[1, 2, 1], [3, 1, 0]]),
+    "mask": np.array([[True, True, True], [True, True, False]]),
+    "targets": np.array([1, 0]),
+}
 grads = text_gradients(**toy, **texts_toy)
 step = 1e-6 * (np.arange(10) == 2).reshape(5, 2)  # the first feature of word 1
 ahead = text_loss(**{**toy, "embeddings": toy["embeddings"] + step}, **texts_toy)
 behind = text_loss(**{**toy, "embeddings": toy["embeddings"] - step}, **texts_toy)
-print(f"word 1: {grads[0][1, 0]:.6f}, measured {(ahead - behind) / 2e-6:.6f}; words 0 and 4 never occur: {grads[0][[0, 4]].tolist()}")
+print(
+    f"word 1: {grads[0][1, 0]:.6f}, measured {(ahead - behind) / 2e-6:.6f}; words 0 and 4 never occur: {grads[0][[0, 4]].tolist()}"
+)
 
 # %% [markdown]
 # ## Train it
@@ -430,23 +435,17 @@ print(f"word 1: {grads[0][1, 0]:.6f}, measured {(ahead - behind) / 2e-6:.6f}; wo
 # linear classifier whose weights are counted, not trained. A **confusion matrix** (混淆矩阵) shows what was taken for what.
 
 # %%
-# given: count_words
-
-# %%
 # given: naive_bayes
 
-# %%
-# given: confusion_matrix
-
 # %% tags=["long-run"]
-import time
-
 started = time.perf_counter()
 bayes = naive_bayes(count_words(words[train], mask[train], 10_000), labels[train], 2)
 counted = (count_words(words[test], mask[test], 10_000) @ bayes[0] + bayes[1]).argmax(axis=1)
 bayes_seconds = time.perf_counter() - started
 started = time.perf_counter()
-embeddings, w, b = train_text_classifier(words[train], mask[train], labels[train], 10_000, 2, 10, np.random.default_rng(0))
+embeddings, w, b = train_text_classifier(
+    words[train], mask[train], labels[train], 10_000, 2, 10, np.random.default_rng(0)
+)
 pooled = pool_words(embeddings[words[test]], mask[test], "mean")
 trained = (pooled @ w + b).argmax(axis=1)
 print(f"features by hand    {by_hand:.1%}")
@@ -454,14 +453,6 @@ print(f"naive Bayes         {np.mean(counted == labels[test]):.1%} in {bayes_sec
 print(f"pooled embeddings   {np.mean(trained == labels[test]):.1%} in {time.perf_counter() - started:.0f} s")
 for name, said in (("naive Bayes", counted), ("pooled embeddings", trained)):
     print(f"{name}, row = truth, column = said:", confusion_matrix(said, labels[test], 2).tolist())
-
-# %% [markdown]
-# Your classifier is ahead, with the same words and no list of any kind. The matrix tells more than one number: naive Bayes overlooks praise
-# far more often than it invents it.
-#
-# What has it learned? Project each word's vector on the direction that tells the classes apart.
-
-# %% tags=["long-run"]
 direction = embeddings @ (w[:, 1] - w[:, 0])  # (vocabulary,)
 vocabulary = ["", "?", *numbers]
 ranked = direction.argsort()
@@ -473,6 +464,10 @@ for line in ("a great film", "not a great film", "great is not this film"):
     print(f"{line!r}: P(praise) = {np.exp(log_softmax(z))[0, 1]:.2f}")
 
 # %% [markdown]
+# Your classifier is ahead, with the same words and no list of any kind. The matrix tells more than one number: naive Bayes overlooks
+# praise more often than it invents it. The words on the line between the classes are the ones a person would list, and some that
+# nobody would: "today", "8". But one word of praise decides a short text, whatever "not" says.
+#
 # ### How much text is enough?
 #
 # A **learning curve** (学习曲线) trains on more and more texts. Guess first: where is naive Bayes ahead? And what does the gap between training and
@@ -485,21 +480,28 @@ for size in sizes:
     bayes = naive_bayes(count_words(words[few], mask[few], 10_000), labels[few], 2)
     said = (count_words(words[test], mask[test], 10_000) @ bayes[0] + bayes[1]).argmax(axis=1)
     curves["naive Bayes, test"].append(np.mean(said == labels[test]))
-    e1, w1, b1 = train_text_classifier(words[few], mask[few], labels[few], 10_000, 2, 10, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    known = (embeddings, w, b) if size == 20_904 else None  # trained above
+    e1, w1, b1 = known or train_text_classifier(words[few], mask[few], labels[few], 10_000, 2, 10, rng)
     for name, rows in (("pooled, test", test), ("pooled, training", few)):
-        said = [(pool_words(e1[words[rows][i : i + 500]], mask[rows][i : i + 500], "mean") @ w1 + b1).argmax(axis=1) for i in range(0, len(words[rows]), 500)]
+        said = [
+            (pool_words(e1[words[rows][i : i + 500]], mask[rows][i : i + 500], "mean") @ w1 + b1).argmax(axis=1)
+            for i in range(0, len(words[rows]), 500)
+        ]
         curves[name].append(np.mean(np.concatenate(said) == labels[rows]))
     print(f"{size:6,} texts: " + " · ".join(f"{name} {values[-1]:.1%}" for name, values in curves.items()))
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for (name, values), colour, style in zip(curves.items(), ("black", "blue", "vermilion"), ("s:", "o-", "^--"), strict=True):
+for (name, values), colour, style in zip(
+    curves.items(), ("black", "blue", "vermilion"), ("s:", "o-", "^--"), strict=True
+):
     axes.semilogx(sizes, 100 * np.array(values), style, color=plotting.COLOURS[colour], label=name)
 axes.set(xlabel="training texts", ylabel="% right")
 axes.legend()
 plt.show()
 
 # %% [markdown]
-# With few texts the counts of naive Bayes are the better guess: ten rounds through 500 texts have not moved rare words far. With many, training
-# wins. More text still helps.
+# With few texts the counts of naive Bayes are the better guess, and training knows its own texts far better than new ones: it **overfits**
+# (过拟合). From 8,000 on training wins; the gap shrinks, and more text still helps.
 #
 # ## Words in a row
 #
@@ -510,8 +512,7 @@ plt.show()
 #
 # x is (batch, time, features), K (width, features, filters), y (batch, time − width + 1, filters). The same filter looks everywhere, so it finds
 # its n-gram wherever it stands; max pooling then asks whether it was found at all.
-
-# %% [markdown]
+#
 # Move the window. Which word pair answers strongest to the filter "not + praise", and what would the mean of the same words say?
 
 # %%
@@ -520,6 +521,9 @@ from course.kit.widgets import FilterViewer
 FilterViewer(text="negated", filter="not_good", place=1)
 
 # %% [markdown]
+# "not great" does, and nothing else passes 0. In "not a great film" no window of two words holds both: a wider filter is needed. The
+# mean gives that text and "great, is it not" one and the same answer.
+#
 # On paper, with one number a word and width 2: x = 1, 2, 4, 8 and K = (1, 10) gives 1 + 20, 2 + 40, 4 + 80.
 #
 # ### Exercise 4.7 · Convolve
@@ -575,28 +579,32 @@ print("differs from PyTorch by", f"{np.abs(convolve_words(some, kernel, bias) - 
 
 # %% tags=["long-run"]
 torch.manual_seed(0)
-word_vectors = torch.nn.Embedding.from_pretrained(torch.tensor(embeddings / embeddings.std(), dtype=torch.float32), freeze=False)
-filters, top, drop = torch.nn.Conv1d(16, 48, 3), torch.nn.Linear(48, 2), torch.nn.Dropout(0.5)
-model = torch.nn.ModuleList([word_vectors, filters, top])
-optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+start = embeddings / embeddings.std()
+start[PADDING] = 0.0  # and it stays so: padding answers like a word of which nothing is known
+word_vectors = torch.nn.Embedding.from_pretrained(torch.tensor(start).float(), freeze=False, padding_idx=PADDING)
+filters, top, drop = torch.nn.Conv1d(16, 48, 3), torch.nn.Linear(48, 2), torch.nn.Dropout(0.3)
+optimiser = torch.optim.Adam([*word_vectors.parameters(), *filters.parameters(), *top.parameters()], lr=8e-3)
 numbered, answers = torch.tensor(words), torch.tensor(labels)
 
 
 def windows(rows: torch.Tensor) -> torch.Tensor:
-    """What every filter says of every window, shape (batch, filters, time − 2); padding counts as zeros."""
-    return torch.relu(filters((word_vectors(rows) * (rows > 0)[:, :, None]).mT))
+    """What every filter says of every window, shape (batch, filters, time − 2)."""
+    return torch.relu(filters(word_vectors(rows).mT))
 
 
 started = time.perf_counter()
-for epoch in range(3):
-    for chosen in torch.tensor(4000 + np.random.default_rng(epoch).permutation(len(texts) - 4000)).split(64):
+for epoch in range(5):
+    for chosen in torch.tensor(4000 + np.random.default_rng(epoch).permutation(len(texts) - 4000)).split(128):
         loss = torch.nn.functional.cross_entropy(top(drop(windows(numbered[chosen]).amax(dim=2))), answers[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 with torch.no_grad():
     said = torch.cat([top(windows(rows).amax(dim=2)) for rows in numbered[test].split(500)]).argmax(dim=1).numpy()
-print(f"filters of width 3   {np.mean(said == labels[test]):.1%} in {time.perf_counter() - started:.0f} s;", confusion_matrix(said, labels[test], 2).tolist())
+print(
+    f"filters of width 3   {np.mean(said == labels[test]):.1%} in {time.perf_counter() - started:.0f} s;",
+    confusion_matrix(said, labels[test], 2).tolist(),
+)
 
 # %% tags=["long-run"]
 with torch.no_grad():
@@ -621,11 +629,25 @@ y = np.eye(3)[target]
 probabilities = np.exp(log_softmax(logits))
 with np.errstate(all="ignore"):
     print("answer and prediction swapped:", -(probabilities * np.log(y)).sum())
-print("cross-entropy fed with probabilities instead of logits:", round(cross_entropy(probabilities, target)[0], 4), "instead of", round(cross_entropy(logits, target)[0], 4))
-print("sure and right, softmax applied twice:", round(cross_entropy(np.array([[1.0, 0.0, 0.0]]), np.array([0]))[0], 4), "is the least it can say")
+print(
+    "cross-entropy fed with probabilities instead of logits:",
+    round(cross_entropy(probabilities, target)[0], 4),
+    "instead of",
+    round(cross_entropy(logits, target)[0], 4),
+)
+print(
+    "sure and right, softmax applied twice:",
+    round(cross_entropy(np.array([[1.0, 0.0, 0.0]]), np.array([0]))[0], 4),
+    "is the least it can say",
+)
 words_toy, mask_toy = np.array([[[4.0]], [[4.0]]]).repeat(3, axis=1), np.array([[True] * 3, [True, False, False]])
 words_toy[1, 1:] = 0.0
-print("mean without the mask: two texts of equal words get", words_toy.mean(axis=1)[:, 0], " with it:", pool_words(words_toy, mask_toy, "mean")[:, 0])
+print(
+    "mean without the mask: two texts of equal words get",
+    words_toy.mean(axis=1)[:, 0],
+    " with it:",
+    pool_words(words_toy, mask_toy, "mean")[:, 0],
+)
 
 # %% [markdown]
 # * Swapped, it is ∞ at once.
@@ -676,11 +698,23 @@ m = np.array([-3.0, 0.0, 3.0])
 with np.errstate(invalid="ignore"):
     print("A as printed, log(1 + m):", np.log(1 + m), " put right:", np.logaddexp(0, -m).round(4))
 h, truth = np.array([3.0]), 1.0
-print("A, ½(ỹ − h)² at h = 3, ỹ = 1: measured", ((0.5 * (truth - h - 1e-6) ** 2 - 0.5 * (truth - h + 1e-6) ** 2) / 2e-6).round(4), " h − ỹ =", h - truth)
+print(
+    "A, ½(ỹ − h)² at h = 3, ỹ = 1: measured",
+    ((0.5 * (truth - h - 1e-6) ** 2 - 0.5 * (truth - h + 1e-6) ** 2) / 2e-6).round(4),
+    " h − ỹ =",
+    h - truth,
+)
 for y_hat in (0.1, 0.9, 0.999):
     print(f"B for y = 0, ŷ = {y_hat}: printed {np.log(1 - y_hat):.4f}, put right {-np.log(1 - y_hat):.4f}")
 weights, features = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 1.0])  # deck C: w[i, j], columns
-print("C with x_k, k = 1:", weights.sum(axis=1) * features[0], " with x_j:", weights @ features, " as rows, xW:", features @ weights.T)
+print(
+    "C with x_k, k = 1:",
+    weights.sum(axis=1) * features[0],
+    " with x_j:",
+    weights @ features,
+    " as rows, xW:",
+    features @ weights.T,
+)
 off = np.array([3.0, 4.0])
 print("E: norm", np.linalg.norm(off), " sum of squares", (off**2).sum(), " mean squared error", (off**2).mean())
 
