@@ -5,24 +5,41 @@ import numpy as np
 from solutions.losses import cross_entropy
 
 
-def naive_bayes(counts: np.ndarray, targets: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fit multinomial naive Bayes with one added to every count, as the weights of a linear classifier.
+def naive_bayes(
+    words: np.ndarray, mask: np.ndarray, targets: np.ndarray, vocabulary: int, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit multinomial naive Bayes, with one added to every count, as the weights of a linear classifier.
 
     Args:
-        counts: (batch, vocabulary) float64, how often each word occurs in each text.
-        targets: (batch,) integers, the classes, from 0.
-        classes: how many there are.
+        words: (texts, time) integers from 0 to vocabulary − 1.
+        mask: (texts, time) bool, True where a real word stands.
+        targets: (texts,) integers, the classes, from 0; each class occurs.
+        vocabulary: how many word numbers there are.
+        classes: how many classes there are.
 
     Returns:
-        w: (vocabulary, classes) float64, log P(word | class); b: (classes,) float64, log P(class); the most probable
-        class of a text is the largest entry of counts @ w + b.
+        w: (vocabulary, classes) float64, log P(word | class); b: (classes,) float64, log P(class).
 
     Source:
         Jurafsky and Martin, Speech and Language Processing, chapter on naive Bayes.
     """
-    one_hot = np.eye(classes)[targets]  # (batch, classes)
-    seen = counts.T @ one_hot + 1  # (vocabulary, classes)
-    return np.log(seen / seen.sum(axis=0)), np.log(one_hot.mean(axis=0))
+    seen = np.ones((vocabulary, classes))
+    np.add.at(seen, (words[mask], targets[np.nonzero(mask)[0]]), 1.0)
+    return np.log(seen / seen.sum(axis=0)), np.log(np.bincount(targets, minlength=classes) / len(targets))
+
+
+def naive_bayes_scores(words: np.ndarray, mask: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Add up what naive Bayes knows of a text's words: log P(text, class) up to a constant.
+
+    Args:
+        words: (texts, time) integers, word numbers.
+        mask: (texts, time) bool, True where a real word stands.
+        w: (vocabulary, classes) float64 and b: (classes,) float64, from `naive_bayes`.
+
+    Returns:
+        (texts, classes) float64; the largest entry of a row is the most probable class.
+    """
+    return np.where(mask[:, :, None], w[words], 0.0).sum(axis=1) + b
 
 
 def pool_words(vectors: np.ndarray, mask: np.ndarray, how: str) -> np.ndarray:

@@ -55,22 +55,6 @@ def pad_texts(texts: list[list[str]], numbers: dict[str, int], longest: int) -> 
     return words, words != PADDING
 
 
-def count_words(words: np.ndarray, mask: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Count how often each word occurs in each text: a bag of words.
-
-    Args:
-        words: (batch, time) integers from 0 to vocabulary − 1.
-        mask: (batch, time) bool, True where a real word stands.
-        vocabulary: how many word numbers there are.
-
-    Returns:
-        (batch, vocabulary) float64.
-    """
-    counts = np.zeros((len(words), vocabulary))
-    np.add.at(counts, (np.nonzero(mask)[0], words[mask]), 1.0)
-    return counts
-
-
 def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
     """Count how often each class was taken for each other one.
 

@@ -32,7 +32,7 @@ import torch
 from autograder import check
 from course.kit import plotting
 from course.kit.corpora import movie_reviews
-from course.kit.texts import PADDING, confusion_matrix, count_words, number_words, pad_texts, split_words
+from course.kit.texts import PADDING, confusion_matrix, number_words, pad_texts, split_words
 
 np.set_printoptions(precision=4, suppress=True)
 
@@ -431,16 +431,19 @@ print(
 # ## The baseline
 #
 # A number means little alone. **Naive Bayes** (朴素贝叶斯) counts how often each class uses each word, one added, and multiplies
-# P(word | class) over the words as if they were independent. In logarithms the product is a sum: counts · log P + log P(class). So it is a
+# P(word | class) over the words as if they were independent. In logarithms the product is a sum of log P over the words, plus log P(class). So it is a
 # linear classifier whose weights are counted, not trained. A **confusion matrix** (混淆矩阵) shows what was taken for what.
 
 # %%
 # given: naive_bayes
 
+# %%
+# given: naive_bayes_scores
+
 # %% tags=["long-run"]
 started = time.perf_counter()
-bayes = naive_bayes(count_words(words[train], mask[train], 10_000), labels[train], 2)
-counted = (count_words(words[test], mask[test], 10_000) @ bayes[0] + bayes[1]).argmax(axis=1)
+bayes = naive_bayes(words[train], mask[train], labels[train], 10_000, 2)
+counted = naive_bayes_scores(words[test], mask[test], *bayes).argmax(axis=1)
 bayes_seconds = time.perf_counter() - started
 started = time.perf_counter()
 embeddings, w, b = train_text_classifier(
@@ -477,8 +480,8 @@ for line in ("a great film", "not a great film", "great is not this film"):
 sizes, curves = [500, 2000, 8000, 20_904], {"naive Bayes, test": [], "pooled, test": [], "pooled, training": []}
 for size in sizes:
     few = slice(4000, 4000 + size)
-    bayes = naive_bayes(count_words(words[few], mask[few], 10_000), labels[few], 2)
-    said = (count_words(words[test], mask[test], 10_000) @ bayes[0] + bayes[1]).argmax(axis=1)
+    bayes = naive_bayes(words[few], mask[few], labels[few], 10_000, 2)
+    said = naive_bayes_scores(words[test], mask[test], *bayes).argmax(axis=1)
     curves["naive Bayes, test"].append(np.mean(said == labels[test]))
     rng = np.random.default_rng(0)
     known = (embeddings, w, b) if size == 20_904 else None  # trained above
@@ -651,8 +654,8 @@ print(
 
 # %% [markdown]
 # * Swapped, it is ∞ at once.
-# * Softmax applied twice (deck C's network ends in a softmax, and its loss expects log-probabilities): no error, but three classes never fall
-#   below 0.5514, and learning crawls.
+# * Softmax applied twice (a network that ends in a softmax, and a loss that takes logits): no error, but with three classes the loss never
+#   falls below 0.5514, and learning crawls.
 # * A mean without its mask measures length.
 # * `grad[words] += …` loses repeated words: training still works, only worse. Bugs that merely cost accuracy are found by gradient checks alone.
 #
