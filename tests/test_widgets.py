@@ -584,6 +584,53 @@ def drive_linear_map_explorer(on: Driven) -> None:
     assert cells == [["x", "1.5", "0", "0"], ["y", "0", "1", "0"], ["1", "0.1", "0.05", "1"]]
 
 
+def drive_loss_shapes(on: Driven) -> None:
+    on.says("logistic at m = −1: loss 1.3133, slope −0.7311. A step against the slope makes the margin larger.")
+    assert "hinge at m = −1: loss 2, slope −1." in on.page.locator(".nnlm-widget").inner_text()
+    on.press("slider", "m", "Home", *["ArrowRight"] * 40)
+    on.says("logistic at m = −1: loss 1.3133")
+    on.choose("Loss", "squared")
+    on.press("slider", "m: move along the loss", *["Shift+ArrowRight"] * 7)
+    on.says("squared at m = 2.5: loss 2.25, slope 3. A step against the slope makes the margin smaller")
+    on.choose("Beside it", "none")
+    on.choose("Loss", "zero_one")
+    on.says("0-1 at m = 2.5: loss 0, slope 0. A gradient step changes nothing here.")
+    on.choose("Loss", "hinge")
+    on.drag("m: move along the loss", -2, 0, span=(6, 10))
+    on.says("hinge at m = 0.5: loss 0.5, slope −1.")
+
+
+def drive_softmax_temperature(on: Driven) -> None:
+    on.says("T = 1: probabilities 0.6439, 0.2369, 0.0871, 0.0321. As uncertain as 2.58 equally probable classes.")
+    on.press("slider", "T", "Home")
+    on.says("T = 0.1: probabilities 1, 4.5e−5, 2.1e−9, 9.4e−14. As uncertain as 1 equally probable classes.")
+    on.press("slider", "T", "End")
+    on.says("T = 10: probabilities 0.2887, 0.2612, 0.2363, 0.2138.")
+    before = on.text()
+    on.press("button", "Add 1 to all scores", "Enter")
+    assert on.trait("logits") == [3, 2, 1, 0]
+    assert on.text() == before  # a constant changes nothing
+    on.press("slider", "z4", *["ArrowRight"] * 12)
+    assert on.trait("logits") == [3, 2, 1, 3]
+
+
+def drive_filter_viewer(on: Driven) -> None:
+    on.says("Window 1 of 5, “this is”: answer −2, after ReLU 0. Max pooling keeps 1.5, from “not great”.")
+    on.press("slider", "Window", "ArrowRight", "ArrowRight")
+    on.says("Window 3 of 5, “not great”: answer 1.5, after ReLU 1.5.")
+    on.press("slider", "Window: move it", "ArrowRight")
+    on.says("Window 4 of 5, “great at”: answer −2")
+    on.drag("Window: move it", -2, 0, span=(5.2, 5.2))
+    on.says("Window 2 of 5")
+    on.choose("Text", "apart")
+    on.says("No window fires: max pooling keeps 0. Mean of all words: praise 0.38, negation 0.25.")
+    on.choose("Text", "turned")
+    on.says("praise 0.38, negation 0.25.")
+    on.choose("Filter", "bad")
+    on.choose("Text", "blamed")
+    on.says("Max pooling keeps 1, from “a bad”.")
+
+
 DRIVES: dict[str, Callable[[Driven], None]] = {
     "decision_line": drive_decision_line,
     "perceptron_rule": drive_perceptron_rule,
@@ -595,6 +642,9 @@ DRIVES: dict[str, Callable[[Driven], None]] = {
     "error_flow": drive_error_flow,
     "tensor_explorer": drive_tensor_explorer,
     "linear_map_explorer": drive_linear_map_explorer,
+    "loss_shapes": drive_loss_shapes,
+    "softmax_temperature": drive_softmax_temperature,
+    "filter_viewer": drive_filter_viewer,
 }
 
 

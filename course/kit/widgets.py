@@ -113,6 +113,8 @@ _ACTIVATIONS = (
     *("relu", "leaky_relu", "elu", "softplus", "swish", "gelu"),
 )
 
+_LOSSES = ("absolute", "squared", "zero_one", "hinge", "logistic", "exponential")
+
 
 class TensorExplorer(Widget):
     """Where an element of a tensor lies in storage, and what broadcasting repeats (chapter 01).
@@ -243,6 +245,49 @@ class StepApproximator(Widget):
     units = traitlets.Int(8, min=1, max=64).tag(sync=True)
     tolerance = traitlets.Float(0.01, min=0.001, max=1).tag(sync=True)
     unit = traitlets.Int(3, min=1, max=64).tag(sync=True)
+
+
+class LossShapes(Widget):
+    """Six losses of one score against the margin, with their slopes (chapter 04).
+
+    Attributes:
+        loss: which one, by its name in the chapter.
+        beside: another one, or ``"none"``.
+        margin: where to read them, from −3 to 3.
+    """
+
+    _esm = module_source("loss_shapes")
+    loss = traitlets.Enum(_LOSSES, "logistic").tag(sync=True)
+    beside = traitlets.Enum(("none", *_LOSSES), "hinge").tag(sync=True)
+    margin = traitlets.Float(-1.0, min=-3, max=3).tag(sync=True)
+
+
+class SoftmaxTemperature(Widget):
+    """What becomes of four scores when they are divided by a temperature before the softmax (chapter 04).
+
+    Attributes:
+        logits: the four scores.
+        temperature: T.
+    """
+
+    _esm = module_source("softmax_temperature")
+    logits = _pair(2.0, 1.0, 0.0, -1.0)
+    temperature = traitlets.Float(1.0, min=0.1, max=10).tag(sync=True)
+
+
+class FilterViewer(Widget):
+    """Slide a filter of width 2 over a short text and see what max pooling keeps (chapter 04).
+
+    Attributes:
+        text: ``"plain"``, ``"negated"``, ``"apart"``, ``"turned"`` or ``"blamed"``.
+        filter: ``"good"``, ``"not_good"`` or ``"bad"``.
+        place: the window that is read out, counted from 1.
+    """
+
+    _esm = module_source("filter_viewer")
+    text = traitlets.Enum(("plain", "negated", "apart", "turned", "blamed"), "negated").tag(sync=True)
+    filter = traitlets.Enum(("good", "not_good", "bad"), "not_good").tag(sync=True)
+    place = traitlets.Int(1, min=1, max=5).tag(sync=True)
 
 
 class StepSize(Widget):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from solutions import backpropagation, gradients, hidden_layers, perceptron, tensors
+from solutions import backpropagation, gradients, hidden_layers, losses, perceptron, tensors, text_classification
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
@@ -46,6 +46,7 @@ def cases() -> list[Case]:
         *perceptron_cases(rng),
         *hidden_layers_cases(rng),
         *stairs_cases(),
+        *losses_cases(np.random.default_rng(4)),
         *step_size_cases(),
         *backpropagation_cases(rng),
         *tensors_cases(np.random.default_rng(21)),
@@ -281,6 +282,56 @@ def stairs_cases() -> Iterator[Case]:
 def stairs(x: np.ndarray, y: np.ndarray, tolerance: float) -> dict[str, Any]:
     w1, b1, w2, b2 = hidden_layers.step_approximator(x, y, tolerance)
     return plain({"w1": w1[0], "b1": b1, "w2": w2[:, 0], "b2": b2[0]})
+
+
+# ---- chapter 04 ----------------------------------------------------------------------------------------------------
+def losses_cases(rng: np.random.Generator) -> Iterator[Case]:
+    scores = np.array([-3.0, -1.0, -0.2, 0.0, 0.7, 1.0, 2.5, -40.0, 40.0])
+    for name in ("absolute", "squared", "zero_one", "hinge", "logistic", "exponential"):
+        for target in (1.0, -1.0):
+            found = losses.sample_losses(name, scores, np.full(len(scores), target))
+            for score, loss, slope in zip(scores, *found, strict=True):
+                yield case("losses", "sampleLosses", name, score, target, expected=[loss, slope])
+                if target == 1:
+                    yield case("loss_shapes", "atMargin", name, score, expected=[loss, slope])
+                    word = {-1: "grows", 0: "flat", 1: "shrinks"}[int(np.sign(slope))]
+                    yield case("loss_shapes", "effect", name, score, expected=word)
+    for logits in (np.array([2.0, 1.0, 0.0]), np.array([1000.0, 0.0, -1000.0]), rng.normal(size=4)):
+        yield case("losses", "logSoftmax", logits, expected=losses.log_softmax(logits[None])[0])
+        for temperature in (0.1, 1.0, 4.0):
+            log_p = losses.log_softmax(logits[None] / temperature)[0]
+            p = np.exp(log_p)
+            yield case("softmax_temperature", "shares", logits, temperature, expected=p)
+            entropy = -float(np.sum(p * np.where(p > 0, log_p, 0.0)))
+            yield case("softmax_temperature", "choices", p, expected=math.exp(entropy))
+
+    for time, width, features, filters in [(4, 1, 3, 2), (6, 2, 2, 3), (5, 3, 4, 1), (3, 3, 2, 2)]:
+        x, kernel, b = (rng.normal(size=size) for size in [(time, features), (width, features, filters), (filters,)])
+        expected = text_classification.convolve_words(x[None], kernel, b)[0]
+        yield case("text_classification", "convolveWords", x, kernel, b, expected=expected)
+        for how in ("mean", "max"):
+            pooled = text_classification.pool_words(x[None], np.ones((1, time), dtype=bool), how)[0]
+            yield case("text_classification", "poolWords", x, how, expected=pooled)
+
+    texts = {
+        "plain": "a great film",
+        "negated": "this is not great at all",
+        "apart": "not a great film",
+        "turned": "great is it not",
+        "blamed": "a bad film",
+    }
+    known = {"great": [1.5, 0.0], "bad": [-1.0, 0.0], "not": [0.0, 1.0]}
+    kernels = {"good": ([[0, 0], [1, 0]], 0.0), "not_good": ([[0, 2], [1, 0]], -2.0), "bad": ([[0, 0], [-1, 0]], 0.0)}
+    for (name, line), (which, (kernel, b)) in itertools.product(texts.items(), kernels.items()):
+        vectors = np.array([known.get(word, [0.0, 0.0]) for word in line.split()])
+        heard = text_classification.convolve_words(
+            vectors[None], np.array(kernel, dtype=float)[:, :, None], np.array([b])
+        )
+        answers = heard[0, :, 0]
+        most = max(0.0, float(answers.max()))
+        best = int(answers.argmax()) if most > 0 else -1
+        expected = {"all": answers, "most": most, "best": best, "mean": vectors.mean(axis=0)}
+        yield case("filter_viewer", "answers", name, which, expected=expected)
 
 
 # ---- chapter 05: the step ------------------------------------------------------------------------------------------
