@@ -75,29 +75,6 @@ def learning_rate(schedule: str, step: int, total: int, warm_up: int = 0) -> flo
     raise ValueError(f"no schedule is called {schedule!r}")
 
 
-class DecayOnPlateau:
-    """Lower a learning rate when a loss has not improved for more than `patience` epochs in a row.
-
-    Source:
-        Deck E, "lower the rate when the development set stalls"; `torch.optim.lr_scheduler.ReduceLROnPlateau` with an
-        absolute threshold of 0.
-    """
-
-    def __init__(self, lr: float, factor: float = 0.1, patience: int = 10) -> None:
-        self.lr, self.factor, self.patience = lr, factor, patience
-        self.best, self.waited = math.inf, 0
-
-    def update(self, loss: float) -> float:
-        """Report an epoch's held-out loss; gives the learning rate for the next epoch."""
-        if loss < self.best:
-            self.best, self.waited = loss, 0
-        else:
-            self.waited += 1
-        if self.waited > self.patience:
-            self.lr, self.waited = self.lr * self.factor, 0
-        return self.lr
-
-
 def initial_weights(rng: np.random.Generator, inputs: int, outputs: int, rule: str) -> np.ndarray:
     """Draw the first weights of a layer.
 
@@ -130,24 +107,6 @@ def initial_weights(rng: np.random.Generator, inputs: int, outputs: int, rule: s
         return rng.normal(0.0, math.sqrt(2 / inputs), size=(inputs, outputs))
     ### END SOLUTION
     raise ValueError(f"no rule is called {rule!r}")
-
-
-def standardise(x: np.ndarray, x_new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shift and scale each column by the training set's mean and standard deviation, new data by the same numbers.
-
-    Args:
-        x: (samples, features) float64, training inputs.
-        x_new: (samples, features) float64, other inputs.
-
-    Returns:
-        Both, shifted and scaled; a column that is constant in x is only shifted.
-
-    Source:
-        Deck D, "input normalisation".
-    """
-    mean, std = x.mean(axis=0), x.std(axis=0)  # (features,)
-    std = np.where(std == 0, 1.0, std)
-    return (x - mean) / std, (x_new - mean) / std
 
 
 class Dropout:
@@ -191,26 +150,6 @@ class Dropout:
         ### END SOLUTION
 
 
-def drop_connect(x: np.ndarray, w: np.ndarray, b: np.ndarray, p: float, rng: np.random.Generator) -> np.ndarray:
-    """One affine layer with DropConnect while training: each **weight** is silenced with probability p.
-
-    Args:
-        x: (batch, inputs) float64.
-        w: (inputs, outputs) float64; stays unchanged.
-        b: (outputs,) float64.
-        p: probability that a weight counts as 0 for the whole batch.
-        rng: where it is drawn.
-
-    Returns:
-        (batch, outputs) float64: x(w ⊙ kept)/(1 − p) + b.
-
-    Source:
-        Wan et al. 2013, with the inverted scale of dropout; deck E names it.
-    """
-    kept = rng.random(w.shape) >= p  # (inputs, outputs) bool
-    return x @ (w * kept) / (1 - p) + b
-
-
 class EarlyStopping:
     """Say when a held-out loss has not improved for `patience` epochs in a row.
 
@@ -251,31 +190,6 @@ class EarlyStopping:
         ### END SOLUTION
 
 
-def synchronous_descent(
-    gradient: Callable[[np.ndarray, int], np.ndarray], w: np.ndarray, lr: float, seconds: list[float], updates: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Descend with workers that wait for each other: one update is the mean of all their gradients at the same w.
-
-    Args:
-        gradient: takes w (n,) and a worker's number, gives (n,): that worker's share of the data.
-        w: (n,) float64, where to start.
-        lr: learning rate.
-        seconds: how long each worker needs for a gradient.
-        updates: how many updates.
-
-    Returns:
-        path: (updates + 1, n) float64, w at first and after every update; times: (updates + 1,) float64, when.
-
-    Source:
-        Deck A, "synchronous update".
-    """
-    path = [w]
-    for _ in range(updates):
-        w = w - lr * np.mean([gradient(w, worker) for worker in range(len(seconds))], axis=0)  # (n,)
-        path.append(w)
-    return np.stack(path), max(seconds) * np.arange(updates + 1.0)
-
-
 def asynchronous_descent(
     gradient: Callable[[np.ndarray, int], np.ndarray], w: np.ndarray, lr: float, seconds: list[float], updates: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -314,29 +228,3 @@ def asynchronous_descent(
         ready[worker] += seconds[worker]
     return np.stack(path), np.array(times), np.array(staleness)
     ### END SOLUTION
-
-
-def search_points(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Lay out settings of two hyper-parameters in the unit square.
-
-    Args:
-        kind: "grid" (√count values of each) or "random".
-        count: how many settings; a square number for a grid.
-        rng: where random ones are drawn.
-
-    Returns:
-        (count, 2) float64 between 0 and 1.
-
-    Raises:
-        ValueError: another kind, or no square number.
-
-    Source:
-        Bergstra and Bengio 2012; deck D, "hyper-parameter tuning".
-    """
-    if kind == "random":
-        return rng.random((count, 2))
-    side = math.isqrt(count)
-    if kind != "grid" or side * side != count:
-        raise ValueError(f'"random", or "grid" with a square number of settings, not {kind!r} with {count}')
-    values = (np.arange(side) + 0.5) / side
-    return np.stack(np.meshgrid(values, values, indexing="ij"), axis=-1).reshape(-1, 2)
