@@ -18,7 +18,6 @@ import torch
 from autograder import notebooks
 from autograder.paths import chapter
 from solutions import optimisers as ref
-from solutions import training
 
 OPTIM = torch.optim
 PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -166,13 +165,13 @@ def test_clipping_leaves_zeros_and_refuses_a_limit_of_zero() -> None:
 @pytest.mark.parametrize(("samples", "size"), [(10, 3), (9, 3), (2, 5), (7, 1)])
 def test_every_row_comes_once_with_its_answer(samples: int, size: int) -> None:
     x, y = np.arange(2 * samples).reshape(samples, 2), np.arange(samples)
-    found = list(training.minibatches(x, y, size, np.random.default_rng(0)))
+    found = list(ref.minibatches(x, y, size, np.random.default_rng(0)))
     assert [len(rows) for rows, _ in found] == [min(size, samples - k) for k in range(0, samples, size)]
     rows, answers = (np.concatenate(parts) for parts in zip(*found, strict=True))
     assert np.array_equal(rows[:, 0] // 2, answers)
     assert np.array_equal(np.sort(answers), y)
     with pytest.raises(ValueError, match="rows of x"):
-        next(training.minibatches(x, y[1:], size, np.random.default_rng(0)))
+        next(ref.minibatches(x, y[1:], size, np.random.default_rng(0)))
 
 
 def test_the_size_of_the_noise_of_a_mini_batch() -> None:
@@ -197,9 +196,9 @@ def test_schedules_equal_torchs(warm_up: int) -> None:
         scheduler = make(optimiser)
         for step in range(total):
             if step < warm_up:
-                assert training.learning_rate(name, step, total, warm_up) == pytest.approx((step + 1) / warm_up)
+                assert ref.learning_rate(name, step, total, warm_up) == pytest.approx((step + 1) / warm_up)
                 continue
-            got = training.learning_rate(name, step, total, warm_up)
+            got = ref.learning_rate(name, step, total, warm_up)
             assert got == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12), (name, step)
             optimiser.step()
             scheduler.step()
@@ -207,17 +206,17 @@ def test_schedules_equal_torchs(warm_up: int) -> None:
     for step in range(60):
         s = step + 1
         expected = min(s**-0.5, s * 10**-1.5) / 10**-0.5
-        assert training.learning_rate("inverse root", step, 60, 10) == pytest.approx(expected)
+        assert ref.learning_rate("inverse root", step, 60, 10) == pytest.approx(expected)
     with pytest.raises(ValueError, match="zigzag"):
-        training.learning_rate("zigzag", 0, 10)
+        ref.learning_rate("zigzag", 0, 10)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(300, 100), (80, 500)])
 def test_first_weights_are_spread_like_torchs(inputs: int, outputs: int) -> None:
     rng, tensor = np.random.default_rng(0), torch.empty(outputs, inputs)
     torch.manual_seed(0)
-    glorot = training.initial_weights(rng, inputs, outputs, "glorot")
-    he = training.initial_weights(rng, inputs, outputs, "he")
+    glorot = ref.initial_weights(rng, inputs, outputs, "glorot")
+    he = ref.initial_weights(rng, inputs, outputs, "he")
     assert glorot.shape == he.shape == (inputs, outputs)
     torch.nn.init.xavier_uniform_(tensor)
     assert glorot.std() == pytest.approx(tensor.std().item(), rel=0.02)
@@ -225,9 +224,9 @@ def test_first_weights_are_spread_like_torchs(inputs: int, outputs: int) -> None
     assert glorot.std() == pytest.approx(math.sqrt(2 / (inputs + outputs)), rel=0.02)
     torch.nn.init.kaiming_normal_(tensor, nonlinearity="relu")
     assert he.std() == pytest.approx(tensor.std().item(), rel=0.02)
-    assert np.abs(training.initial_weights(rng, inputs, outputs, "uniform")).max() == pytest.approx(0.01, rel=0.01)
+    assert np.abs(ref.initial_weights(rng, inputs, outputs, "uniform")).max() == pytest.approx(0.01, rel=0.01)
     with pytest.raises(ValueError, match="zeros"):
-        training.initial_weights(rng, 2, 2, "zeros")
+        ref.initial_weights(rng, 2, 2, "zeros")
 
 
 # ---- dropout, stopping, workers --------------------------------------------------------------------------------------
@@ -236,10 +235,10 @@ def test_dropouts_gradient_by_differences(inverted: bool, train: bool) -> None:
     x, upstream = np.random.default_rng(0).normal(size=(2, 4, 7))
 
     def loss(x: np.ndarray) -> float:
-        layer = training.Dropout(0.4, np.random.default_rng(3), inverted)
+        layer = ref.Dropout(0.4, np.random.default_rng(3), inverted)
         return float(np.sum(upstream * layer.forward(x, train)))
 
-    layer = training.Dropout(0.4, np.random.default_rng(3), inverted)
+    layer = ref.Dropout(0.4, np.random.default_rng(3), inverted)
     before = x.copy()
     layer.forward(x, train)
     assert np.array_equal(x, before)
@@ -256,33 +255,33 @@ def test_dropout_behaves_like_torchs() -> None:
     p, x = 0.3, np.ones((400, 500))
     torch.manual_seed(0)
     theirs = torch.nn.Dropout(p)(torch.tensor(x)).numpy()
-    layer = training.Dropout(p, np.random.default_rng(0))
+    layer = ref.Dropout(p, np.random.default_rng(0))
     ours = layer.forward(x, True)
     assert sorted(set(ours.ravel().round(12))) == sorted(set(theirs.ravel().round(12)))
     assert (ours == 0).mean() == pytest.approx((theirs == 0).mean(), abs=0.005)
     assert ours.mean() == pytest.approx(1, abs=0.01)
     assert np.array_equal(layer.forward(x, False), torch.nn.Dropout(p).eval()(torch.tensor(x)).numpy())
-    standard = training.Dropout(p, np.random.default_rng(0), inverted=False)
+    standard = ref.Dropout(p, np.random.default_rng(0), inverted=False)
     assert standard.forward(x, True).mean() == pytest.approx(standard.forward(x, False).mean(), abs=0.005)
     for wrong in (-0.1, 1.0):
         with pytest.raises(ValueError, match="below 1"):
-            training.Dropout(wrong, np.random.default_rng(0))
+            ref.Dropout(wrong, np.random.default_rng(0))
 
 
 def test_early_stopping_says_when_and_remembers() -> None:
-    stopper = training.EarlyStopping(2)
+    stopper = ref.EarlyStopping(2)
     said = [stopper.update(loss) for loss in (3.0, 2.0, 2.0, 1.0, 1.5, math.nan)]
     assert said == [False, False, False, False, False, True]
     assert (stopper.best, stopper.best_epoch) == (1.0, 3)
     with pytest.raises(ValueError, match="patience"):
-        training.EarlyStopping(0)
+        ref.EarlyStopping(0)
 
 
 def test_asynchronous_workers_in_limits_that_are_known() -> None:
     def gradient(w: np.ndarray, worker: int) -> np.ndarray:
         return w - worker
 
-    path, times, stale = training.asynchronous_descent(gradient, np.ones(2), 0.1, [2.0], 6)
+    path, times, stale = ref.asynchronous_descent(gradient, np.ones(2), 0.1, [2.0], 6)
     plain = [np.ones(2)]
     for _ in range(6):
         plain.append(plain[-1] - 0.1 * gradient(plain[-1], 0))
@@ -290,11 +289,11 @@ def test_asynchronous_workers_in_limits_that_are_known() -> None:
     assert times.tolist() == [0, 2, 4, 6, 8, 10, 12]
     assert not stale.any()
     # K equal workers: after the first round each gradient is K − 1 updates old.
-    _, times, stale = training.asynchronous_descent(gradient, np.ones(2), 0.1, [1.0] * 4, 12)
+    _, times, stale = ref.asynchronous_descent(gradient, np.ones(2), 0.1, [1.0] * 4, 12)
     assert stale.tolist() == [0, 1, 2, 3] + [3] * 8
     assert times.tolist() == [0] + [1] * 4 + [2] * 4 + [3] * 4
     start = np.ones(2)
-    training.asynchronous_descent(gradient, start, 0.1, [1.0, 2.0], 3)
+    ref.asynchronous_descent(gradient, start, 0.1, [1.0, 2.0], 3)
     assert start.tolist() == [1, 1]
 
 
@@ -363,6 +362,23 @@ def test_momentum_reaches_ten(run: tuple[str, dict[str, Any]]) -> None:
     assert pytest.approx(0.606, abs=5e-4) == (1 - 0.001) ** 500
 
 
+def test_what_the_chapter_says_of_the_widget() -> None:
+    from widgets.cases import LANDSCAPES, slope_of, way
+
+    def loss(name: str, landscape: str, rate: float) -> float:
+        path = way(name, lambda x, y: slope_of(landscape, x, y), [1.2, 0.2], rate, 100)
+        return float(LANDSCAPES[landscape](*path[-1]))
+
+    assert loss("adagrad", "valley", 0.5) == pytest.approx(6e-34, rel=0.1)
+    assert loss("adagrad", "turned", 0.5) == pytest.approx(0.065, abs=5e-4)
+    assert 1e-8 < loss("nesterov", "turned", 0.01) < 3e-7
+    assert loss("sgd", "saddle", 0.01) == pytest.approx(-0.007, abs=5e-4)
+    for name in ("nesterov", "rmsprop", "adam", "adamax", "nadam", "amsgrad"):
+        assert loss(name, "saddle", {"nesterov": 0.01, "rmsprop": 0.05}.get(name, 0.1)) == pytest.approx(
+            -0.25, abs=0.01
+        )
+
+
 def test_the_chapters_first_weights(run: tuple[str, dict[str, Any]]) -> None:
     found = {
         rule: [float(size) for size in sizes]
@@ -392,7 +408,12 @@ def test_plateau_decay_equals_torchs(run: tuple[str, dict[str, Any]]) -> None:
     assert " ".join(rates) in run[0]
 
 
-def test_drop_connect_is_right_on_average(run: tuple[str, dict[str, Any]]) -> None:
+def test_drop_connect_zeroes_weights_and_is_right_on_average(run: tuple[str, dict[str, Any]]) -> None:
+    once = run[1]["drop_connect"](
+        np.eye(6), np.ones((6, 2)), 0.5, np.random.default_rng(0)
+    )  # row i: the weights of input i
+    assert set(once.ravel()) == {0.0, 2.0}
+    assert any(len(set(row)) == 2 for row in once)  # one weight of an input is silent, another speaks: no unit is
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(3, 6)), rng.normal(size=(6, 2))
     many = np.mean([run[1]["drop_connect"](x, w, 0.4, rng) for _ in range(20_000)], axis=0)

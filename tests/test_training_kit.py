@@ -17,8 +17,7 @@ import torch
 
 from course.kit import training
 from course.kit.training import CheckpointError, History, Progress, TorchLearner, fit, load, save, seeded
-from solutions.optimisers import Adam
-from solutions.training import EarlyStopping, minibatches
+from solutions.optimisers import Adam, EarlyStopping, minibatches
 
 X = np.random.default_rng(0).normal(size=(45, 3))
 Y = X @ np.array([1.0, -2.0, 0.5]) + 0.1 * np.random.default_rng(1).normal(size=45)

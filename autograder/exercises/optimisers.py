@@ -7,7 +7,6 @@ import numpy as np
 
 from autograder.exercise import Case, Seed, case, exercise, explanation
 from solutions import optimisers as ref
-from solutions import training
 from solutions.optimisers import Optimiser
 
 
@@ -17,7 +16,7 @@ def some_seed(rng: np.random.Generator) -> Seed:
 
 
 # ---- minibatches -----------------------------------------------------------------------------------------------------
-@exercise(training.minibatches, points=2)
+@exercise(ref.minibatches, points=2)
 def minibatches(rng: np.random.Generator) -> Iterator[Case]:
     """Go through all samples once, in a new order, some rows at a time."""
     for label, samples, size in [
@@ -489,7 +488,7 @@ class with_lists_of_its_own(Optimiser):
 
 
 # ---- initial_weights -------------------------------------------------------------------------------------------------
-@exercise(training.initial_weights, points=2)
+@exercise(ref.initial_weights, points=2)
 def initial_weights(rng: np.random.Generator) -> Iterator[Case]:
     """Draw the first weights of a layer, the same way for any size or after Glorot or He."""
     for inputs, outputs, rule in [(3, 5, "uniform"), (4, 2, "glorot"), (2, 9, "glorot"), (8, 3, "he"), (3, 7, "he")]:
@@ -693,7 +692,7 @@ def with_a_larger_divisor(grads, limit):
 
 
 # ---- Dropout ---------------------------------------------------------------------------------------------------------
-@exercise(training.Dropout, points=3, returns=("train", "grad in training", "train again", "test", "grad at test time"))
+@exercise(ref.Dropout, points=3, returns=("train", "grad in training", "train again", "test", "grad at test time"))
 def Dropout(rng: np.random.Generator) -> Iterator[Case]:
     """Silence units at random while training, scale for it, and pass the gradient through the same mask."""
     for label, p, inverted in [
@@ -904,7 +903,7 @@ class one_row_after_another:
 
 
 # ---- EarlyStopping ---------------------------------------------------------------------------------------------------
-@exercise(training.EarlyStopping, points=3, returns=("stop", "best", "best_epoch"))
+@exercise(ref.EarlyStopping, points=3, returns=("stop", "best", "best_epoch"))
 def EarlyStopping(rng: np.random.Generator) -> Iterator[Case]:
     """Say when a held-out loss has not improved for some epochs in a row, and remember the best one."""
     curve = [2.0, 1.5, 1.6, 1.4, 1.45, 1.5, 1.42, 1.6]
@@ -1098,7 +1097,7 @@ class in_two_functions:
 
 
 # ---- asynchronous_descent --------------------------------------------------------------------------------------------
-@exercise(training.asynchronous_descent, points=3, returns=("path", "times", "staleness"))
+@exercise(ref.asynchronous_descent, points=3, returns=("path", "times", "staleness"))
 def asynchronous_descent(rng: np.random.Generator) -> Iterator[Case]:
     """Simulate workers that never wait: each applies its gradient, taken where it last read, the moment it is ready."""
     for label, seconds, updates in [

@@ -13,14 +13,14 @@
 #
 # Chapter 6 gave every gradient; its training was ragged all the same. Here is the reason in two weights: a valley with the
 # loss ½(100·w₁² + w₂²), steep across and flat along. Descent multiplies w₁ by 1 − 100η and w₂ by 1 − η at each
-# step. Guess which η is best, then run the cell.
+# step. Guess the best η, then run.
 #
 # After this chapter you can
 #
 # * write Momentum, Adam, AdamW and AMSGrad, equal to PyTorch's, and read seven more;
 # * draw first weights that let a signal through ten layers;
 # * shuffle, clip, drop out, stop early, and let late workers help;
-# * compare two optimisers fairly, on text they have not seen.
+# * compare optimisers fairly, on unseen text.
 
 # %%
 import math
@@ -50,8 +50,7 @@ for eta in (0.01, 0.0195, 0.0205):
 #
 # **Batch** descent (批量梯度下降) takes the mean over all n samples, **stochastic** descent (SGD, 随机梯度下降) one sample,
 # **mini-batch** descent (小批量梯度下降) the mean over m. All three point the same way on average. A mean of m random rows
-# misses by σ/√m: four times the work halves the noise. So small batches give more steps for the same work, until the
-# hardware is not busy any more.
+# misses by σ/√m: four times the work halves the noise. So small batches give more steps for the same work.
 #
 # **Shuffling** (打乱): if the file ends with fifty equal sentences (deck E's example), an unshuffled epoch ends with
 # fifty steps that all serve that one sentence.
@@ -114,14 +113,14 @@ print(f"best constant 5; after one sorted epoch {w:.2f}, after a shuffled one {m
 # %% [markdown]
 # ## Momentum (动量)
 #
-# A ball in the valley: pushes across cancel, pushes along add up.
+# Pushes across the valley cancel, pushes along it add up.
 #
 # $$v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta v.$$
 #
-# On paper, with g = 1 for ever and μ = 0.9: v = 1, 1.9, 2.71, …, towards 1/(1 − μ) = 10. **Nesterov** (涅斯捷罗夫) steps by
-# g + μv, with the new v: what v will be after the next push, if that push fails to come.
+# With g = 1 for ever and μ = 0.9: v = 1, 1.9, 2.71, …, towards 1/(1 − μ) = 10. **Nesterov** (涅斯捷罗夫) steps by g + μv, with the new v: it looks one
+# push ahead.
 #
-# Deck E writes v ← γv + ηg. That is the same path as long as η never changes.
+# Deck E writes v ← γv + ηg: the same path while η stays.
 #
 # ### Exercise 7.2 · Momentum
 # ●○○ · 10 min · needs: the frame
@@ -198,8 +197,8 @@ for name, make in makers.items():
     )
 
 # %% [markdown]
-# A gradient a hundred times as large, nearly the same step. Adagrad's falls as 1/√t. RMSprop's first step is 1/√0.1 = 3.2 times its later
-# ones: s starts at 0 and takes a while to fill. That flaw is what Adam mends.
+# A gradient a hundred times as large, nearly the same step. Adagrad's falls as 1/√t. RMSprop's first is 1/√0.1 = 3.2 times too long: s starts at 0. Adam
+# mends that.
 #
 # ## Adam, and its bias correction (偏差修正)
 #
@@ -225,13 +224,11 @@ for t in range(1, 1001):
 # %% [markdown]
 # Without it the first step is 3.162 times too long, the tenth 6.5 times.
 #
-# **Two relatives.** AMSGrad divides by the largest v so far: a rate once lowered stays low. AdamW puts weight decay **beside** the
-# step, w ← w − ηλw, and not into g, where √v̂ would divide it away.
+# **AMSGrad** divides by the largest v so far: a rate once lowered stays low. **AdamW** puts weight decay **beside** the step, w ← w − ηλw, and not into g, where
+# √v̂ would divide it away.
 #
 # ### Exercise 7.3 · Adam, AdamW, AMSGrad
 # ●●○ · 20 min · needs: 7.2, RMSprop
-#
-# The class that trains the network of the real run.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -285,7 +282,7 @@ for label, lam, decay in [("λw in the gradient", 0.1, 0.0), ("AdamW", 0.0, 0.1)
 # lost where gradients are large, and takes away everything where they are small.
 #
 # **AdaMax** replaces the root by the largest gradient of late, **Nadam** gives m̂ Nesterov's look-ahead. Now all eleven run through the
-# valley; the widget then turns it by 45°. Guess who loses most by that, and who stops at the saddle.
+# valley; the widget then turns it by 45°. Guess who loses most by that, and who lingers at the saddle.
 
 # %%
 # given: AdaMax
@@ -315,8 +312,9 @@ from course.kit.widgets import OptimiserRace
 OptimiserRace(landscape="turned")
 
 # %% [markdown]
-# No ranking: the straight valley flatters whoever has a rate per weight. Turned, Adagrad loses its lead, as no rate per weight can stretch a
-# direction between two weights.
+# No ranking: the straight valley flatters whoever has a rate per weight. From the widget's start, after 100 steps, Adagrad falls back from 6·10⁻³⁴ to 0.065 when it is turned, for no
+# rate per weight can stretch a direction between two weights; Nesterov keeps 10⁻⁷. At the saddle SGD lingers at −0.007, where most have reached the
+# bottom, −0.25.
 #
 # ## Schedules (学习率调度)
 #
@@ -344,7 +342,7 @@ print("a noisy bowl, |w| at the end: constant rate", abs(w[0]).round(3), " cosin
 # %% [markdown]
 # ## First weights (参数初始化)
 #
-# One unit sums n inputs. With inputs of variance s² and independent weights of mean 0 and variance a² the sum has variance n·a²·s². To keep it, a² = 1/n;
+# A sum of n inputs of variance s² with independent weights of mean 0 and variance a² has variance n·a²·s². To keep it, a² = 1/n;
 # on the way back the sum runs over the outputs. **Glorot** takes the middle, a² = 2/(inputs + outputs). A uniform number between −v and v has variance v²/3, so v = √(6/(inputs
 # + outputs)). ReLU silences half of the units, so **He** doubles: a² = 2/inputs. One fixed range (deck E's ±0.01) knows nothing of n.
 #
@@ -438,23 +436,20 @@ for skip in (0.0, 1.0):  # h = tanh(hW) + skip·h
     print(f"{'with' if skip else 'without'} residuals: mean |gradient| after 20 layers back {np.abs(grad).mean():.2g}")
 
 # %% [markdown]
-# Clipping cures the explosion, not the vanishing. For that, **residual connections** (残差连接, chapter 6) lead the gradient around each
-# layer.
+# Clipping does not cure vanishing; **residual connections** (残差连接, chapter 6) do.
 #
 # ## Against learning by heart
 #
 # **Dropout** (随机失活) silences each unit with probability p while training. Sums then shrink to 1 − p of their size. **Standard** dropout multiplies by
-# 1 − p at test time; **inverted** divides by 1 − p in training and leaves testing alone. **DropConnect** silences single **weights**. (Deck E: "DropConnect instead of
-# zeroing weights"; zeroing weights is what it does.)
+# 1 − p at test time; **inverted** divides by 1 − p in training and leaves testing alone. **DropConnect** silences single **weights**. (Not units, nor "instead of zeroing
+# weights", as deck E has it.)
 #
 # ### Exercise 7.6 · Dropout, there and back
 # ●●○ · 15 min · needs: chapter 6's idea of a slope
 #
-# A product with a constant: what is its slope?
-#
 # <details><summary>Hint 1: what to think about</summary>
 #
-# In each of the four situations (train or test, inverted or standard) the output is x times some factor. Write the four down.
+# In each of the four situations (train or test, inverted or standard) the output is x times a factor. Which?
 #
 # </details>
 # <details><summary>Hint 2: almost there</summary>
@@ -487,7 +482,7 @@ from course.kit.widgets import DropoutViewer
 DropoutViewer(p=0.5)
 
 # %% [markdown]
-# Turn the widget's kind and time: in which two of the four pictures are the spoken numbers scaled?
+# In which two of the widget's four pictures are the spoken numbers scaled? (Inverted in training, standard at test time.)
 #
 # **Early stopping** (早停). The training loss falls on while the **held-out** loss turns up: from there the network learns the
 # samples, not the task. Since that curve is noisy, wait for some epochs in a row: **patience** (耐心).
@@ -754,21 +749,21 @@ for _ in range(120):
 print(said)
 
 # %% [markdown]
-# Adam falls fastest on Genesis. On new text the three are close, and momentum, slowest on Genesis, is ahead: its rate was the
-# smallest. Two epochs choose rates that are good for two epochs; a fair race would choose by the whole run. Deck E cites both sides (Wilson et al.
-# 2017 for SGD, Denkowski & Neubig 2017 for Adam with decay); measure it on your data. (Last digits differ between machines.)
+# Adam falls fastest on Genesis. On new text the three are close, and momentum, slowest on Genesis, is ahead: its rate was the smallest. Two epochs choose rates
+# that are good for two epochs. Deck E cites both sides (Wilson et al. 2017 for SGD, Denkowski & Neubig 2017 for Adam with decay): measure. (Last digits differ
+# between machines.)
 #
 # ## Where it goes wrong
 #
 # | mistake | symptom |
 # | --- | --- |
-# | parameters rebound (`w = w − …`) | loss stands still: the network keeps the old arrays |
+# | `w = w − …` | loss stands still: the network keeps the old array |
 # | no shuffling | the end of the file wins |
-# | no bias correction | first steps several times too long |
-# | all weights one fixed range | signal dies, or explodes, with depth |
+# | no bias correction | first steps too long |
+# | one fixed range of weights | signal dies with depth |
 # | dropout left on at test time | answers change from call to call |
 # | clipped array by array | direction changes |
-# | test set used for choosing | results that nobody repeats |
+# | test set used for choosing | nobody repeats the result |
 
 # %%
 w = np.ones(2)
@@ -815,13 +810,12 @@ print(*(np.linalg.norm(grad).round(3) for grad in clip_by_global_norm(grads, 5.0
 # %% [markdown]
 # ## Sources and errata
 #
-# Robbins & Monro 1951; Polyak 1964; Duchi 2011; Zeiler 2012; Kingma & Ba 2015; Reddi 2018; Loshchilov & Hutter 2019; Glorot & Bengio 2010; He 2015; Srivastava
-# 2014; Wan 2013; decks A, B, D, E.
+# Papers: in the docstrings. Decks: A, B, D, E. E reached us as a transcription.
 #
 # | deck | printed | true | shown by |
 # | --- | --- | --- | --- |
 # | E | Adam's ε inside the root | outside: −1.8182 against −0.6030 after 20 steps | cell after 7.3 |
-# | E | Adagrad's ε inside the root, as in Ruder 2016 | outside in PyTorch; harmless at 10⁻¹⁰ | test |
+# | E | Adagrad's ε inside the root | outside in PyTorch | test |
 # | E | G, v called a variance | mean of squares, no mean taken off | Adagrad |
 # | E | "DropConnect instead of zeroing weights" | it zeroes weights, dropout zeroes units | 7.6 |
 # | A | SGD converges slowly | per step; per sample it was ahead (chapter 6) | chapter 6 |

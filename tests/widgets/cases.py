@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from solutions import backpropagation, gradients, hidden_layers, optimisers, perceptron, training
+from solutions import backpropagation, gradients, hidden_layers, optimisers, perceptron
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
@@ -523,11 +523,11 @@ def optimisers_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield case("optimisers", "bells", 9, 3, expected=lehmer_bells(9, 3))
     for rule, (inputs, outputs) in itertools.product(("uniform", "glorot", "he"), ((3, 5), (4, 2))):
         drawn: Any = Drawn(11)
-        expected = training.initial_weights(drawn, inputs, outputs, rule)
+        expected = optimisers.initial_weights(drawn, inputs, outputs, rule)
         yield case("optimisers", "initialWeights", 11, inputs, outputs, rule, expected=expected)
     for rule, activation, depth in [("glorot", "tanh", 2), ("he", "relu", 3), ("uniform", "tanh", 2)]:
         x, grad = (lehmer_bells(400, seed).reshape(20, 20) for seed in (1, 2))
-        drawn_layers = [(training.initial_weights(Drawn(k + 3), 20, 20, rule), np.zeros(20)) for k in range(depth)]  # type: ignore[arg-type]
+        drawn_layers = [(optimisers.initial_weights(Drawn(k + 3), 20, 20, rule), np.zeros(20)) for k in range(depth)]  # type: ignore[arg-type]
         h, stored = backpropagation.mlp_forward(x, drawn_layers, [activation] * depth)
         found = signals(grad, x, drawn_layers, [activation] * depth)
         expected = {"says": [*(read for read, _ in stored[1:]), h], "grads": found}
@@ -539,7 +539,7 @@ def optimisers_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield case("initialisation_depth", "histogram", [1.5, 2.5, 3.9], 1, 4, 3, expected=[1 / 3, 1 / 3, 1 / 3])
     yield case("initialisation_depth", "nearZero", values, 0.05, expected=0.25)
     for inverted, train, p in itertools.product((True, False), (True, False), (0.3, 0.5)):
-        layer = training.Dropout(p, Drawn(5), inverted)  # type: ignore[arg-type]
+        layer = optimisers.Dropout(p, Drawn(5), inverted)  # type: ignore[arg-type]
         factor = layer.forward(np.ones((12, 10)), train)
         yield case("optimisers", "dropoutFactor", 5, 12, 10, p, inverted, train, expected=factor)
         expected = {
