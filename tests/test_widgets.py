@@ -631,6 +631,74 @@ def drive_filter_viewer(on: Driven) -> None:
     on.says("Max pooling keeps 1, from “a bad”.")
 
 
+def drive_optimiser_race(on: Driven) -> None:
+    on.says("momentum, η = 0.01, 40 steps: loss ")
+    on.says("SGD, η = 0.01, 40 steps: loss ")
+    on.press("button", "From the start", "Enter")
+    on.says("momentum, η = 0.01, 0 steps: loss 72.02 at (1.2, 0.2).")
+    on.press("button", "Ten steps more", "Enter", "Space")
+    assert on.trait("steps") == 20
+    on.press("slider", "Start: move it", "ArrowLeft", "ArrowUp")
+    assert on.trait("start") == pytest.approx([1.1, 0.3])
+    on.drag("Start: move it", -0.1, 0.7, span=(4, 4))
+    assert on.trait("start") == pytest.approx([1, 1], abs=0.051)
+    on.choose("Optimiser", "adagrad")
+    assert on.trait("log10_rate") == pytest.approx(-0.3)
+    on.press("slider", "Steps", "End")
+    on.choose("Landscape", "turned")
+    rows = {row.split("\t")[0]: row.split("\t")[1:] for row in on.page.locator("tbody tr").all_inner_texts()}
+    assert len(rows) == 11
+    assert rows["SGD"][0] == "0.01"
+    on.choose("Beside it", "adadelta")
+    on.says("Adadelta, η = 1, 300 steps")
+    on.press("slider", "log₁₀ η", "ArrowRight")
+    assert on.trait("log10_rate") == pytest.approx(-0.2)
+    on.choose("Optimiser", "sgd")
+    on.press("slider", "log₁₀ η", *["ArrowRight"] * 5)
+    on.press("slider", "Start: move it", "ArrowRight")
+    on.says("SGD, η = 0.032, 300 steps: loss ")
+    assert re.search(r"SGD, η = 0\.032, 300 steps: loss \d(\.\d)?·10[¹²]\S\S at", on.text())  # above 2/100 it explodes
+
+
+def drive_initialisation_depth(on: Driven) -> None:
+    on.says("Glorot under tanh, 10 layers: h goes from ")
+    on.says("Layer 10: h has size ")
+    on.press("slider", "Layer: read another one", "Shift+ArrowLeft", "ArrowRight")
+    on.says("Layer 6: ")
+    on.drag("Layer: read another one", -3, 0, span=(21, 54))
+    assert on.trait("layer") == 3
+    on.choose("First weights", "uniform")
+    on.says("uniform ±0.01 under tanh, 10 layers")
+    on.says("100 % of it is 0 or nearly")
+    on.choose("First weights", "he")
+    on.choose("Activation", "relu")
+    on.press("slider", "Layers", "End")
+    on.press("slider", "Layer k", "End")
+    on.says("He under ReLU, 20 layers")
+    on.says("Layer 20: ")
+    on.press("slider", "Layers", "Home")
+    assert on.trait("depth") == 2
+    on.says("Layer 2: ")
+
+
+def drive_dropout_viewer(on: Driven) -> None:
+    on.says("inverted, training, p = 0.5: ")
+    on.says("the others say 2.")
+    before = on.text()
+    on.press("button", "Draw anew", "Enter")
+    assert on.trait("draw") == 2
+    on.page.wait_for_function("b => document.querySelector('[role=status]').textContent !== b", arg=before)
+    on.choose("Time", "test")
+    on.says("inverted, test, p = 0.5: 0 of 120 are silent, the others say 1. The next sum is 10 on average")
+    on.choose("Kind", "standard")
+    on.says("standard, test, p = 0.5: 0 of 120 are silent, the others say 0.5. The next sum is 5 on average")
+    on.press("slider", "p", "End")
+    on.says("p = 0.9: 0 of 120 are silent, the others say 0.1. The next sum is 1 on average; without dropout it is 10.")
+    on.press("slider", "p", "Home")
+    on.choose("Time", "train")
+    on.says("standard, training, p = 0: 0 of 120 are silent, the others say 1. The next sum is 10 on average")
+
+
 DRIVES: dict[str, Callable[[Driven], None]] = {
     "decision_line": drive_decision_line,
     "perceptron_rule": drive_perceptron_rule,
@@ -645,6 +713,9 @@ DRIVES: dict[str, Callable[[Driven], None]] = {
     "loss_shapes": drive_loss_shapes,
     "softmax_temperature": drive_softmax_temperature,
     "filter_viewer": drive_filter_viewer,
+    "optimiser_race": drive_optimiser_race,
+    "initialisation_depth": drive_initialisation_depth,
+    "dropout_viewer": drive_dropout_viewer,
 }
 
 

@@ -343,3 +343,64 @@ class ErrorFlow(Widget):
     depth = traitlets.Int(8, min=2, max=20).tag(sync=True)
     scale = traitlets.Float(1.0, min=0.25, max=3).tag(sync=True)
     layer = traitlets.Int(1, min=1, max=20).tag(sync=True)
+
+
+_OPTIMISERS = (
+    *("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop"),
+    *("adam", "adamax", "nadam", "amsgrad", "adamw"),
+)
+
+
+class OptimiserRace(Widget):
+    """Eleven optimisers on two-dimensional landscapes, two of them drawn (chapter 07).
+
+    Attributes:
+        landscape: ``"valley"``, ``"turned"``, ``"bent"``, ``"saddle"`` or ``"ripples"``.
+        name: the optimiser drawn solid, at the rate below.
+        beside: the one drawn dashed, at its usual rate.
+        steps: how many steps they have made.
+        log10_rate: learning rate of the first as a power of ten.
+        start: where both begin.
+    """
+
+    _esm = module_source("optimiser_race")
+    landscape = traitlets.Enum(("valley", "turned", "bent", "saddle", "ripples"), "valley").tag(sync=True)
+    name = traitlets.Enum(_OPTIMISERS, "momentum").tag(sync=True)
+    beside = traitlets.Enum(_OPTIMISERS, "sgd").tag(sync=True)
+    steps = traitlets.Int(40, min=0, max=300).tag(sync=True)
+    log10_rate = traitlets.Float(-2.0, min=-4, max=1).tag(sync=True)
+    start = _pair(1.2, 0.2)
+
+
+class InitialisationDepth(Widget):
+    """Size and spread of activations and gradients in each of K layers of 20 units, by the rule of the first weights (chapter 07).
+
+    Attributes:
+        rule: ``"uniform"`` (±0.01), ``"glorot"`` or ``"he"``.
+        activation: ``"tanh"`` or ``"relu"``.
+        depth: K.
+        layer: the layer whose numbers and histograms are shown, counted from 1.
+    """
+
+    _esm = module_source("initialisation_depth")
+    rule = traitlets.Enum(("uniform", "glorot", "he"), "glorot").tag(sync=True)
+    activation = traitlets.Enum(("tanh", "relu"), "tanh").tag(sync=True)
+    depth = traitlets.Int(10, min=2, max=20).tag(sync=True)
+    layer = traitlets.Int(10, min=1, max=20).tag(sync=True)
+
+
+class DropoutViewer(Widget):
+    """Who speaks under dropout, how loud, and what the next unit adds up, in training and at test time (chapter 07).
+
+    Attributes:
+        p: probability that a unit is silent.
+        kind: ``"inverted"`` or ``"standard"``.
+        mode: ``"train"`` or ``"test"``.
+        draw: number of the draw.
+    """
+
+    _esm = module_source("dropout_viewer")
+    p = traitlets.Float(0.5, min=0, max=0.9).tag(sync=True)
+    kind = traitlets.Enum(("inverted", "standard"), "inverted").tag(sync=True)
+    mode = traitlets.Enum(("train", "test"), "train").tag(sync=True)
+    draw = traitlets.Int(1, min=1).tag(sync=True)

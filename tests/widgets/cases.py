@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from solutions import backpropagation, gradients, hidden_layers, losses, perceptron, tensors, text_classification
+from solutions import (
+    backpropagation,
+    gradients,
+    hidden_layers,
+    losses,
+    optimisers,
+    perceptron,
+    tensors,
+    text_classification,
+)
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LABELS = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
@@ -50,6 +59,7 @@ def cases() -> list[Case]:
         *step_size_cases(),
         *backpropagation_cases(rng),
         *tensors_cases(np.random.default_rng(21)),
+        *optimisers_cases(rng),
     ]
 
 
@@ -568,3 +578,127 @@ def sum_cases(left: tuple[int, ...], right: tuple[int, ...]) -> Iterator[Case]:
         assert total[at] == sum(parts)
         expected = {"result": shape, "strides": strides, "at": at, "places": places, "parts": parts}
         yield case("tensor_explorer", "added", left, right, at, expected=expected)
+
+
+# ---- chapter 07 ----------------------------------------------------------------------------------------------------
+OPTIMISERS: dict[str, Any] = {
+    "sgd": lambda w, lr: optimisers.SGD(w, lr),
+    "momentum": lambda w, lr: optimisers.Momentum(w, lr),
+    "nesterov": lambda w, lr: optimisers.Momentum(w, lr, nesterov=True),
+    "adagrad": lambda w, lr: optimisers.Adagrad(w, lr),
+    "adadelta": lambda w, lr: optimisers.Adadelta(w, lr),
+    "rmsprop": lambda w, lr: optimisers.RMSprop(w, lr, alpha=0.9),
+    "adam": lambda w, lr: optimisers.Adam(w, lr),
+    "adamax": lambda w, lr: optimisers.AdaMax(w, lr),
+    "nadam": lambda w, lr: optimisers.Nadam(w, lr),
+    "amsgrad": lambda w, lr: optimisers.Adam(w, lr, amsgrad=True),
+    "adamw": lambda w, lr: optimisers.Adam(w, lr, decay=0.1),
+}
+LANDSCAPES: dict[str, Any] = {
+    "valley": lambda x, y: (100 * x**2 + y**2) / 2,
+    "turned": lambda x, y: (100 * ((x + y) / math.sqrt(2)) ** 2 + ((y - x) / math.sqrt(2)) ** 2) / 2,
+    "bent": lambda x, y: (1 - x) ** 2 + 10 * (y - x**2) ** 2,
+    "saddle": lambda x, y: (x**2 - y**2) / 2 + y**4 / 4,
+    "ripples": lambda x, y: (x**2 + y**2) / 4 + (2 - np.cos(5 * x) - np.cos(5 * y)) / 5,
+}
+
+
+def slope_of(landscape: str, x: float, y: float) -> list[float]:
+    """The gradient by complex steps: to the last digits, and by no formula of the widget's."""
+    f, h = LANDSCAPES[landscape], 1e-30
+    return [float(np.imag(f(x + 1j * h, y))) / h, float(np.imag(f(x, y + 1j * h))) / h]
+
+
+def way(name: str, gradient: Any, start: list[float], rate: float, steps: int) -> list[list[float]]:
+    """The places of a descent, made by the reference."""
+    w = np.array(start)
+    optimiser, path = OPTIMISERS[name]([w], rate), [w.tolist()]
+    for _ in range(steps):
+        optimiser.step([np.array(gradient(*w.tolist()), dtype=float)])
+        path.append(w.tolist())
+    return path
+
+
+def lehmer(count: int, seed: int) -> np.ndarray:
+    """Lehmer's generator between 0 and 1, without its first ten numbers."""
+    made, state = [], seed
+    for _ in range(count + 10):
+        state = state * 48271 % (2**31 - 1)
+        made.append(state / (2**31 - 1))
+    return np.array(made[10:])
+
+
+def lehmer_bells(count: int, seed: int) -> np.ndarray:
+    return lehmer(12 * count, seed).reshape(count, 12).sum(axis=1) - 6
+
+
+class Drawn:
+    """Stands for NumPy's generator: the reference draws from Lehmer's numbers."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def uniform(self, low: float, high: float, size: tuple[int, int]) -> np.ndarray:
+        return low + (high - low) * lehmer(math.prod(size), self.seed).reshape(size)
+
+    def normal(self, mean: float, deviation: float, size: tuple[int, int]) -> np.ndarray:
+        return mean + deviation * lehmer_bells(math.prod(size), self.seed).reshape(size)
+
+    def random(self, size: tuple[int, int]) -> np.ndarray:
+        return lehmer(math.prod(size), self.seed).reshape(size)
+
+
+def optimisers_cases(rng: np.random.Generator) -> Iterator[Case]:
+    formulas: list[tuple[str, Any, float, int]] = [
+        ("[3 * u, v - 2]", lambda u, v: [3 * u, v - 2], 0.1, 30),
+        ("[100 * (u + v), u * v]", lambda u, v: [100 * (u + v), u * v], 0.003, 8),
+        # As small as ε, so that its sign counts.
+        ("[1e-8, -3e-8]", lambda u, v: [1e-8, -3e-8], 1.0, 5),
+        ("[1e-10, -3e-10]", lambda u, v: [1e-10, -3e-10], 1.0, 5),
+        ("[1e-3, -1e-2]", lambda u, v: [1e-3, -1e-2], 1.0, 5),
+    ]
+    for name, (formula, gradient, rate, steps) in itertools.product(OPTIMISERS, formulas):
+        start = [1.2, -0.4]
+        expected = way(name, gradient, start, rate, steps)
+        yield case("optimisers", "descend", name, {"formula": formula}, start, rate, steps, expected=expected)
+    for landscape, f in LANDSCAPES.items():
+        for x, y in rng.normal(size=(4, 2)):
+            yield case("optimiser_race", "height", landscape, x, y, expected=f(x, y))
+            yield case("optimiser_race", "slope", landscape, x, y, expected=slope_of(landscape, x, y))
+        for name in ("sgd", "adam"):
+            start, rate = [1.2, 0.2], 0.01
+            path = way(name, lambda x, y, on=landscape: slope_of(on, x, y), start, rate, 12)
+            expected = {"path": path, "loss": f(*path[-1])}
+            yield case("optimiser_race", "race", name, landscape, start, rate, 12, expected=expected)
+
+    yield case("optimisers", "uniforms", 40, 7, expected=lehmer(40, 7))
+    yield case("optimisers", "bells", 9, 3, expected=lehmer_bells(9, 3))
+    for rule, (inputs, outputs) in itertools.product(("uniform", "glorot", "he"), ((3, 5), (4, 2))):
+        drawn: Any = Drawn(11)
+        expected = optimisers.initial_weights(drawn, inputs, outputs, rule)
+        yield case("optimisers", "initialWeights", 11, inputs, outputs, rule, expected=expected)
+    for rule, activation, depth in [("glorot", "tanh", 2), ("he", "relu", 3), ("uniform", "tanh", 2)]:
+        x, grad = (lehmer_bells(400, seed).reshape(20, 20) for seed in (1, 2))
+        drawn_layers = [(optimisers.initial_weights(Drawn(k + 3), 20, 20, rule), np.zeros(20)) for k in range(depth)]  # type: ignore[arg-type]
+        h, stored = backpropagation.mlp_forward(x, drawn_layers, [activation] * depth)
+        found = signals(grad, x, drawn_layers, [activation] * depth)
+        expected = {"says": [*(read for read, _ in stored[1:]), h], "grads": found}
+        yield case("initialisation_depth", "layersOf", rule, activation, depth, expected=expected)
+        yield case("initialisation_depth", "size", h, expected=np.sqrt(np.mean(h**2)))
+    values = [-5.0, -0.9, 0.05, 0.11, 0.12, 1.4, 7.0, 0.0]
+    counts, _ = np.histogram(np.clip(values, -1.99, 1.99), bins=8, range=(-2, 2))
+    yield case("initialisation_depth", "histogram", values, -2, 2, 8, expected=counts / 8)
+    yield case("initialisation_depth", "histogram", [1.5, 2.5, 3.9], 1, 4, 3, expected=[1 / 3, 1 / 3, 1 / 3])
+    yield case("initialisation_depth", "nearZero", values, 0.05, expected=0.25)
+    for inverted, train, p in itertools.product((True, False), (True, False), (0.3, 0.5)):
+        layer = optimisers.Dropout(p, Drawn(5), inverted)  # type: ignore[arg-type]
+        factor = layer.forward(np.ones((12, 10)), train)
+        yield case("optimisers", "dropoutFactor", 5, 12, 10, p, inverted, train, expected=factor)
+        expected = {
+            "factor": factor,
+            "silent": int((factor == 0).sum()),
+            "loud": factor.max(),
+            "sum": factor.sum() / 12,
+        }
+        kind, mode = "inverted" if inverted else "standard", "train" if train else "test"
+        yield case("dropout_viewer", "situation", 5, p, kind, mode, expected=expected)
