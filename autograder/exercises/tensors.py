@@ -443,8 +443,18 @@ def einsum_recipe(rng: np.random.Generator) -> Iterator[Case]:
 
 
 @einsum_recipe.probe
-def follow_the_recipe(student, name, operands):
-    return np.einsum(student(name), *operands)
+def ask_for_the_recipe(student, name, operands):
+    return student(name)
+
+
+@einsum_recipe.measure
+def follow_the_recipe(value, name, operands):
+    if type(value) is not str or len(value) > 100:
+        raise TypeError("subscripts are a text such as 'ij -> ji'")
+    try:
+        return np.einsum(value, *operands)
+    except ValueError as error:
+        raise TypeError(f"einsum cannot follow {value!r}: {error}") from None
 
 
 @einsum_recipe.mistake(
@@ -635,11 +645,17 @@ def p_norm(rng: np.random.Generator) -> Iterator[Case]:
 
 
 @p_norm.probe
-def measure_while_listening(student, x, p):
-    heard, before = [], x.copy()
+def norms_while_listening(student, x, p):
+    heard = []
     with np.errstate(over="call", divide="call", invalid="call", call=lambda kind, flag: heard.append(kind)):
         norms = student(x, p)
-    return norms, len(heard) > 0, not np.array_equal(before, x)
+    return norms, len(heard) > 0, x
+
+
+@p_norm.measure
+def whether_x_is_as_it_was(value, x, p):
+    norms, heard, after = value
+    return norms, heard, not np.array_equal(x, after)
 
 
 @p_norm.mistake(
