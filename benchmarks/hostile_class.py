@@ -166,14 +166,20 @@ def books(root: Path, which: Chapter) -> tuple[list[Any], dict[str, bytes]]:
     return rows, {path.stem: path.read_bytes() for path in (root / "verdicts" / which.name).glob("*.json")}
 
 
-def left_behind(temporary: Path) -> dict[str, list[str]]:
-    """What is left of graders whose folder for temporary files is ``temporary``: others may be at work on this machine."""
-    groups = []
+def abandoned_groups() -> list[str]:
+    """Control groups of graders that are gone, in whatever group they ran."""
+    found = []
     if Path("/sys/fs/cgroup").is_dir():
         for path in Path("/sys/fs/cgroup").rglob("nnlm-*"):
             pid = path.name.removeprefix("nnlm-")
             if pid.isdigit() and not psutil.pid_exists(int(pid)):
-                groups.append(str(path))
+                found.append(str(path))
+    return found
+
+
+def left_behind(temporary: Path, groups_before: list[str]) -> dict[str, list[str]]:
+    """What is left of graders whose folder for temporary files is ``temporary``: others may be at work on this machine."""
+    groups = [group for group in abandoned_groups() if group not in groups_before]
     mounts = []
     with contextlib.suppress(OSError):
         mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(temporary) in line]
@@ -197,7 +203,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which the grader is killed")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    which, rng = chapter(options.chapter), random.Random(options.seed)
+    which, rng, groups_before = chapter(options.chapter), random.Random(options.seed), abandoned_groups()
     with tempfile.TemporaryDirectory(prefix="nnlm-class-") as folder:
         temporary = Path(folder, "tmp")
         temporary.mkdir()
@@ -220,7 +226,7 @@ def main() -> int:
         last, said_last, _, _ = grade(disturbed, which, temporary, *arguments)
         rows_again, verdicts_again = books(disturbed, which)
         deadline = time.monotonic() + 30  # servers that lost their grader need a moment
-        while any((left := left_behind(temporary)).values()) and time.monotonic() < deadline:
+        while any((left := left_behind(temporary, groups_before)).values()) and time.monotonic() < deadline:
             time.sleep(0.5)
 
     def honest(found: list[Any]) -> list[Any]:
