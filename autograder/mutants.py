@@ -7,6 +7,7 @@ every exercise. Counts come with 95 % intervals (Wilson).
 
 from __future__ import annotations
 
+import importlib
 import math
 import multiprocessing
 import os
@@ -20,7 +21,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from autograder.exercise import Exercise, Sheet
+from autograder.exercise import Exercise, Sheet, source_of
 from autograder.mutation import EXPECTED, mutants_of
 from autograder.notebooks import all_exercises, exercises
 from autograder.paths import Chapter
@@ -110,6 +111,8 @@ def measure(
 def measure_exercise(name: str) -> Tally:
     """Measure one exercise."""
     made = all_exercises()[name]
+    if any("torch" in source_of(variant) for variant in made.variants):
+        importlib.import_module("torch")  # it takes seconds, which are not the first variant's
     sheets = [made.sheet(seed) for seed in SEEDS]
     tally = Tally()
     known = equivalents().get(name, {})

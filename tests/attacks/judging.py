@@ -378,12 +378,14 @@ forged = {"score": 1e9, "points": 1e9, "passed": True, "status": "returned", "va
 places = ["results.json", "../results.json", "@COURSE@/results.json", "@COURSE@/verdicts/02_perceptron/mallory.json",
           "@COURSE@/autograded/mallory/results.json", "@OUTSIDE@/results.json", "/tmp/@MARK@-results.json"]
 
-def rewrite(text=json.dumps(forged), places=places, makedirs=os.makedirs, path=os.path, open=open):  # at exit globals may be gone
+# At exit globals may be gone; and whoever reads meanwhile finds a whole file.
+def rewrite(text=json.dumps(forged), places=places, makedirs=os.makedirs, path=os.path, open=open, move=os.replace):
     for place in places:
         try:
             makedirs(path.dirname(path.abspath(place)), exist_ok=True)
-            with open(place, "w") as file:
+            with open(place + ".new", "w") as file:
                 file.write(text)
+            move(place + ".new", place)
         except OSError:
             pass
 """
