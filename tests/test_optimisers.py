@@ -448,6 +448,8 @@ def test_the_real_run_says_what_the_text_says(run: tuple[str, dict[str, Any]]) -
         assert max(losses.values()) < 2.2
     chosen = run[1]["chosen"]
     assert 0.1 < chosen["SGD"] < 3
+    assert chosen["SGD"] == pytest.approx(0.83, abs=0.02)
+    assert chosen["momentum"] / (1 - 0.9) == pytest.approx(0.24, abs=0.01)
     assert 0.001 < chosen["Adam"] < 0.03
 
 

@@ -1,1 +1,1 @@
-"""What the notebooks import beside the checks: corpora, devices, plotting."""
+"""What the notebooks import beside the checks: corpora, devices, plotting, training, widgets."""
