@@ -13,7 +13,7 @@
 #
 # Is a film review friendly or not? Chapter 2's unit learns only from samples that are cut by a line, and chapter 3's weights were
 # made by hand or by luck. To improve weights step by step we must know **how** wrong they are. Counting mistakes is one measure.
-# Run the cell: what does a small change of the weight do to it?
+# Predict, then run the cell: what does a small change of the bias do to it?
 #
 # After this chapter you can
 #
@@ -108,7 +108,7 @@ from course.kit.widgets import LossShapes
 LossShapes(loss="logistic", beside="hinge", margin=-1.0)
 
 # %% [markdown]
-# Seen as a function of the margin, the squared loss (1 − m)² punishes m > 1 although the answer is right. The exponential one is
+# For y = ±1 the squared loss is (1 − m)²: it punishes m > 1 although the answer is right. The exponential one is
 # the harshest to mistakes. Hinge goes silent at m = 1; the logistic loss never quite does.
 #
 # ### Exercise 4.1 · Losses and slopes
@@ -176,7 +176,7 @@ with np.errstate(all="ignore"):
 print(log_softmax(big), np.exp(log_softmax(np.array([[2.0, 1.0, 0.0]]))))
 
 # %% [markdown]
-# Dividing the logits by a **temperature** (温度) T before the softmax sharpens or flattens it. What is left of three scores when T is
+# Dividing the logits by a **temperature** (温度) T before the softmax sharpens or flattens it. What is left of four scores when T is
 # near 0, and when T is large? Does the order of the classes ever change?
 
 # %%
@@ -185,7 +185,7 @@ from course.kit.widgets import SoftmaxTemperature
 SoftmaxTemperature(logits=[2.0, 1.0, 0.0, -1.0], temperature=1.0)
 
 # %% [markdown]
-# Near 0 the largest takes all; for large T all become equal. The order stays. At T = 1 the first two differ by a factor e.
+# Near 0 the largest takes all; for large T all become equal. The order stays. At T = 1 neighbours here differ by a factor e.
 #
 # ## Cross-entropy
 #
@@ -468,7 +468,7 @@ for line in ("a great film", "not a great film", "great is not this film"):
 
 # %% [markdown]
 # Your classifier is ahead, with the same words and no list of any kind. The matrix tells more than one number: naive Bayes overlooks
-# praise more often than it invents it. The words on the line between the classes are the ones a person would list, and some that
+# praise more often than it invents it. The words at both ends are those that a person would list, and some that
 # nobody would: "today", "8". But one word of praise decides a short text, whatever "not" says.
 #
 # ### How much text is enough?
@@ -504,7 +504,7 @@ plt.show()
 
 # %% [markdown]
 # With few texts the counts of naive Bayes are the better guess, and training knows its own texts far better than new ones: it **overfits**
-# (过拟合). From 8,000 on training wins; the gap shrinks, and more text still helps.
+# (过拟合). At 8,000 training is ahead; the gap shrinks, and more text still helps.
 #
 # ## Words in a row
 #
@@ -577,7 +577,7 @@ print("differs from PyTorch by", f"{np.abs(convolve_words(some, kernel, bias) - 
 # %% [markdown]
 # ## Real run: filters that read reviews
 #
-# Forty-eight filters of width 3 on your own word vectors, max pooling, one layer on top. PyTorch does the differentiating (chapter 5) and
+# Thirty-two filters of width 3 on your own word vectors, max pooling, one layer on top. PyTorch does the differentiating (chapter 5) and
 # Adam the steps (chapter 7). Which trigrams make the filters fire?
 
 # %% tags=["long-run"]
@@ -585,7 +585,7 @@ torch.manual_seed(0)
 start = embeddings / embeddings.std()
 start[PADDING] = 0.0  # and it stays so: padding answers like a word of which nothing is known
 word_vectors = torch.nn.Embedding.from_pretrained(torch.tensor(start).float(), freeze=False, padding_idx=PADDING)
-filters, top, drop = torch.nn.Conv1d(16, 48, 3), torch.nn.Linear(48, 2), torch.nn.Dropout(0.3)
+filters, top, drop = torch.nn.Conv1d(16, 32, 3), torch.nn.Linear(32, 2), torch.nn.Dropout(0.3)
 optimiser = torch.optim.Adam([*word_vectors.parameters(), *filters.parameters(), *top.parameters()], lr=8e-3)
 numbered, answers = torch.tensor(words), torch.tensor(labels)
 
@@ -596,7 +596,7 @@ def windows(rows: torch.Tensor) -> torch.Tensor:
 
 
 started = time.perf_counter()
-for epoch in range(5):
+for epoch in range(4):
     for chosen in torch.tensor(4000 + np.random.default_rng(epoch).permutation(len(texts) - 4000)).split(128):
         loss = torch.nn.functional.cross_entropy(top(drop(windows(numbered[chosen]).amax(dim=2))), answers[chosen])
         optimiser.zero_grad()
@@ -611,7 +611,7 @@ print(
 
 # %% tags=["long-run"]
 with torch.no_grad():
-    response = windows(numbered[:2000])  # (2000, 48, 298)
+    response = windows(numbered[:2000])  # (2000, 32, 298)
     leaning = (top.weight[1] - top.weight[0]).numpy()
 for f in (*leaning.argsort()[:3], *leaning.argsort()[-3:]):
     best = response[:, f].flatten().topk(60).indices.numpy()
@@ -619,8 +619,8 @@ for f in (*leaning.argsort()[:3], *leaning.argsort()[-3:]):
     print(f"filter {f:2d} ({'praise' if leaning[f] > 0 else 'blame'}):", " | ".join(list(dict.fromkeys(grams))[:4]))
 
 # %% [markdown]
-# The filters are ahead of naive Bayes too, not of the mean: a maximum asks for the single strongest trigram, while a long review gives its
-# opinion many times over. With short texts, and more of them, order counts for more.
+# The filters are ahead of naive Bayes too, but not of the mean. One reason: a maximum keeps a single strongest trigram a filter, while a long
+# review gives its opinion many times over, and a mean hears all of them.
 #
 # ## Where it goes wrong
 #
