@@ -733,7 +733,10 @@ def right_on_new_texts(outputs, held):
     if not all(np.isfinite(part).all() for part in (embeddings, w, b)):
         return "some of the weights are not finite: the steps were too large and the training blew up."
     weight = held["mask"] / held["mask"].sum(axis=1, keepdims=True)
-    logits = np.einsum("nt,ntf->nf", weight, embeddings[held["words"]]) @ w + b
+    # Mean first, then words: however many features come back, nothing grows beyond (texts, vocabulary).
+    shares = np.zeros((len(weight), vocabulary))
+    np.add.at(shares, (np.arange(len(weight))[:, None], held["words"]), weight)
+    logits = shares @ (embeddings @ w) + b
     right = float(np.mean(np.argmax(logits, axis=1) == held["targets"]))
     log_y_hat = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     loss = float(-log_y_hat[np.arange(len(logits)), held["targets"]].mean())
