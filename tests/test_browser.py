@@ -84,7 +84,7 @@ def address(course, tmp_path_factory):
     assert found[1] == "00_start_here.ipynb"
     yield found[0]
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[0]
+    rest = process.communicate(timeout=20)[0]
     assert "JupyterLab has ended." in rest
     assert len((*lines, *rest.splitlines())) <= 4, "lab is noisy"
     assert process.returncode == 0

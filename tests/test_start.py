@@ -296,7 +296,7 @@ def test_interrupted_then_resumed(stub, number):
     process = begin(stub)
     until((stub / "busy").exists)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=20)
     refused(subprocess.CompletedProcess([], process.returncode, out, err), 1, "Stopped", "run the same command again")
     (stub / "plan").unlink()
     assert run(stub).returncode == 0
@@ -327,7 +327,7 @@ def test_two_starts_at_once(stub):
     until((stub / "busy").exists)
     refused(run(stub), 1, f"Another start is installing here (process {first.pid})", "wait until it is done")
     (stub / "go").touch()
-    out, err = first.communicate(timeout=60)
+    out, err = first.communicate(timeout=20)
     assert first.returncode == 0, err
     assert "COMMAND ['lab']" in out
     assert len(calls(stub)) == 1
