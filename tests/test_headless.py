@@ -206,5 +206,5 @@ def test_other_commands_say_that_they_need_the_project(student, command):
     assert done.returncode == 2
     assert (
         done.stderr.strip()
-        == "This command needs the whole project; a student's copy has lab, check, progress and doctor."
+        == "This command needs the whole project; a student's copy has lab, check, progress, data and doctor."
     )

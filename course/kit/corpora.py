@@ -238,7 +238,7 @@ def _king_james_corpus() -> Corpus:
         part = "valid" if place == 9 else "test" if place == 19 else "train"
         # The text has no quotation marks: an apostrophe belongs to its word, also at the end ("his sons' wives"). Brackets are
         # the text's own where they are round; the square ones are an empty row's.
-        if words := re.findall(r"[a-z]+(?:['-][a-z]+)*'?|[^\sa-z\[\]]", verse.text.lower()):
+        if words := re.findall(r"[a-z]+(?:['-][a-z]+)*'?|--|[^\sa-z\[\]]", verse.text.lower()):
             parts[part].append(words)
     return _corpus("king_james", parts, 10_000)
 

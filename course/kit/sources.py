@@ -184,8 +184,8 @@ class Brackets:
     """
 
     kinds: tuple[str, ...] = ("()", "[]", "{}", "«»")
-    deepest: int = 8
-    close: float = 0.45
+    deepest: int = 6
+    close: float = 0.5
     end: float = 0.5
 
     def _turn_back(self, depth: int, begun: bool) -> float:
@@ -280,7 +280,7 @@ class Copy:
                 yield float(word == (half[again] if again < len(half) else END))
                 continue
             # As many lengths are still possible as there are from here to the longest, and each is equally likely.
-            stop = 1 / (self.longest - place + 1) if place >= self.shortest else 0.0
+            stop = 1 / max(self.longest - place + 1, 1) if place >= self.shortest else 0.0
             if word == "=":
                 half = list(sentence[:place])
                 yield stop
