@@ -52,6 +52,7 @@ def recognise(sheet: Sheet, answers: list[Answer], differs: Callable[[Question, 
     """The known misconception whose answers equal the student's in every case.
 
     A misconception only counts where it can be told from the truth: it must be wrong in at least one of the cases answered.
+    Where an input chooses among several functions by name, it may also be made in some of them, the others being right.
 
     Args:
         sheet: the exercise.
@@ -59,16 +60,31 @@ def recognise(sheet: Sheet, answers: list[Answer], differs: Callable[[Question, 
         differs: whether an answer to a question is wrong.
     """
     asked = list(zip(sheet.questions, answers, strict=False))
-    for name, sentence in sheet.sentences.items():
-        telling = [question for question, _ in asked if name in question.mistakes]
-        if len(telling) < len(asked) or not asked:
-            continue
+    known = {
+        name: sentence
+        for name, sentence in sheet.sentences.items()
+        if asked and all(name in question.mistakes for question, _ in asked)
+    }
+    for name, sentence in known.items():
         # The first answer that is not the same settles it, mostly in the first case.
         if not all(_same_answer(sheet, question, question.mistakes[name], answer) for question, answer in asked):
             continue
-        if any(differs(question, question.mistakes[name]) for question in telling):
+        if any(differs(question, question.mistakes[name]) for question, _ in asked):
+            return Diagnosis("misconception", sentence, name=name)
+    # The functions chosen by name of which something is wrong: there the misconception must explain every case.
+    chosen = {choice_of(question) for question, answer in asked if differs(question, answer)}
+    part = [(question, answer) for question, answer in asked if choice_of(question) in chosen]
+    if len(part) == len(asked):
+        return None
+    for name, sentence in known.items():
+        if all(_same_answer(sheet, question, question.mistakes[name], answer) for question, answer in part):
             return Diagnosis("misconception", sentence, name=name)
     return None
+
+
+def choice_of(question: Question) -> tuple[str, ...]:
+    """The texts among a question's inputs: they choose a function by name, and other cases say nothing about it."""
+    return tuple(value for value in question.inputs.values() if isinstance(value, str))
 
 
 def _same_answer(sheet: Sheet, question: Question, mistake: Answer, answer: Answer) -> bool:
@@ -131,7 +147,10 @@ def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None
         rows = finite.all(axis=-1, keepdims=True) if have.ndim > 1 else finite
         if not agree(np.where(rows, want, 0.0), np.where(rows, have, 0.0)):
             return None
-        sizes = (float(np.max(np.abs(a), initial=0)) for a in pair.inputs.values() if a.dtype.kind in "fiu")
+        numbers = [a for a in pair.inputs.values() if a.dtype.kind in "fiu"]
+        if not all(np.isfinite(a).all() for a in numbers):
+            return None  # what is not finite came in with the inputs; no exponential need have overflowed
+        sizes = (float(np.max(np.abs(a), initial=0)) for a in numbers)
         largest = max(largest, *sizes, 0.0)
     if largest < 80:
         return None
@@ -188,7 +207,9 @@ def _shapes(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
                         "missing sum",
                         f"{subject} still has the axis of length {have.shape[axis]} over which a {word} is missing.",
                         f"the {word} of your answer over axis {axis} is the right answer",
-                        "Who shares this parameter? Everyone who shares it adds to its gradient.",
+                        "Who shares this parameter? Everyone who shares it adds to its gradient."
+                        if word == "sum"
+                        else "Which axis does the docstring leave out? There one number stands for many.",
                     )
     if want.ndim == have.ndim + 1 or (have.ndim == want.ndim and have.size < want.size):
         for axis in range(want.ndim):

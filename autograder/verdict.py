@@ -25,7 +25,7 @@ from autograder.comparison import (
     narrower,
     shorten,
 )
-from autograder.diagnosis import Diagnosis, Pair, as_arrays, explain, recognise
+from autograder.diagnosis import Diagnosis, Pair, as_arrays, choice_of, explain, recognise
 from autograder.exercise import Question, Sheet
 from autograder.sandbox.calling import Answer, load_source
 from autograder.sandbox.wire import Tensor
@@ -136,12 +136,17 @@ def judge(sheet: Sheet, answers: list[Answer], *, bank: bool = True) -> Verdict:
 
 
 def _diagnose(sheet: Sheet, answers: list[Answer], findings: list[Finding | None], bank: bool) -> Diagnosis | None:
-    """The likely cause: a known misconception, or what algebra finds; where both speak, algebra gives the evidence."""
+    """The likely cause: a known misconception, or what algebra finds; where both speak, algebra gives the evidence.
+
+    A cause that algebra guesses is no evidence beside the one that is known.
+    """
     known = recognise(sheet, answers, lambda q, a: examine(sheet, q, a) is not None) if bank else None
     if sheet.criterion or any(f and f.kind in _NOT_NUMBERS for f in findings):
         return known
     algebra = _algebra(sheet, answers)
-    return replace(known, evidence=algebra.sentence) if known and algebra else known or algebra
+    if known and algebra and algebra.kind not in _GUESSED_CAUSES:
+        return replace(known, evidence=algebra.sentence)
+    return known or algebra
 
 
 def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
@@ -164,8 +169,7 @@ def _algebra(sheet: Sheet, answers: list[Answer]) -> Diagnosis | None:
             if have is not None:
                 parts = {term: as_array(arrays[name]) for term, arrays in terms.items() if name in arrays}
                 pair = Pair(as_array(want), as_array(have), inputs, parts)
-                # Cases that choose another function by name say nothing about this one.
-                choice = tuple(value for value in question.inputs.values() if isinstance(value, str))
+                choice = choice_of(question)
                 if agree(pair.want, pair.have):
                     right.setdefault(name, []).append((pair, choice))
                 else:
@@ -197,6 +201,9 @@ def _arrays_by_name(sheet: Sheet, value: Any) -> dict[str, Any]:
         walk(name, part)
     return found
 
+
+#: Diagnoses of algebra whose sentence gives a cause besides what is seen.
+_GUESSED_CAUSES = frozenset({"overflow", "overwritten", "mask"})
 
 #: Findings that no algebra on numbers can explain.
 _NOT_NUMBERS = frozenset(

@@ -247,6 +247,80 @@ def test_the_bank_comes_first_and_can_be_switched_off() -> None:
     )
 
 
+def powers(name: str, x: np.ndarray) -> np.ndarray:
+    """The slope of a power that is chosen by name."""
+    return {"square": 2 * x, "cube": 3 * x**2}[name]
+
+
+def power_cases(rng):  # type: ignore[no-untyped-def]
+    for name in ("square", "cube"):
+        yield case("some numbers", name=name, x=rng.normal(size=4))
+        yield case("others", name=name, x=rng.normal(size=3))
+
+
+def test_a_known_mistake_in_one_of_several_functions_chosen_by_name() -> None:
+    made = make(powers, power_cases)
+
+    @made.mistake("The exponent did not come down.")
+    def exponent_lost(name, x):  # type: ignore[no-untyped-def]
+        return {"square": x, "cube": x**2}[name]
+
+    def in_the_cube_alone(name, x):  # type: ignore[no-untyped-def]
+        return {"square": 2 * x, "cube": x**2}[name]
+
+    def in_one_case_of_the_cube(name, x):  # type: ignore[no-untyped-def]
+        return {"square": 2 * x, "cube": x**2 if len(x) == 3 else 3 * x**2}[name]
+
+    def beside_something_else(name, x):  # type: ignore[no-untyped-def]
+        return {"square": x + 0.1, "cube": x**2}[name]
+
+    assert diagnose(made, exponent_lost).misconception == "exponent_lost"
+    assert diagnose(made, in_the_cube_alone).misconception == "exponent_lost"
+    assert diagnose(made, in_one_case_of_the_cube).misconception == ""
+    assert diagnose(made, beside_something_else).misconception == ""
+
+
+def logarithm(x: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum of exponentials, taken off."""
+    return x - np.logaddexp.reduce(x, axis=1, keepdims=True)
+
+
+def test_a_guessed_cause_is_no_evidence_beside_a_known_one() -> None:
+    def cases(rng):  # type: ignore[no-untyped-def]
+        yield case(x=rng.normal(size=(3, 2)))
+        yield case(x=np.array([[1000.0, 0.0], [1.0, 2.0]]))
+
+    made = make(logarithm, cases)
+
+    @made.mistake("The logarithm of a rounded number.")
+    def rounded(x):  # type: ignore[no-untyped-def]
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        with np.errstate(divide="ignore"):
+            return np.log(e / e.sum(axis=1, keepdims=True))
+
+    found = diagnose(made, rounded)
+    assert (found.misconception, dict(found.evidence).get("because")) == ("rounded", None)
+    assert verdict_of(made.sheet("seed"), rounded, bank=False).diagnosis == "overflow"
+
+
+def test_what_was_not_finite_before_the_call_did_not_overflow_in_it() -> None:
+    def kept(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Zeros in place of what is masked."""
+        return np.where(mask, x, 0.0)
+
+    def cases(rng):  # type: ignore[no-untyped-def]
+        x = rng.normal(size=(3, 2))
+        x[1, 1] = np.inf
+        yield case(x=x, mask=np.isfinite(x))
+
+    def multiplied(x, mask):  # type: ignore[no-untyped-def]
+        with np.errstate(invalid="ignore"):
+            return x * mask
+
+    found = diagnose(make(kept, cases), multiplied)
+    assert "overflow" not in found.diagnosis + found.headline
+
+
 def test_nothing_is_diagnosed_of_noise_and_it_says_what_it_knows() -> None:
     rng = np.random.default_rng(5)
     for _ in range(20):

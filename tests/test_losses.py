@@ -15,6 +15,8 @@ import torch
 from torch.nn import functional
 
 from autograder import notebooks
+from autograder.checking import verdict_of
+from autograder.exercises import losses as exercises
 from autograder.gradients import disagreement
 from autograder.paths import chapter
 from course.kit import corpora
@@ -76,6 +78,16 @@ def test_agreed_slopes_and_unknown_names() -> None:
     assert ref.sample_losses("hinge", one, one)[1] == 0
     with pytest.raises(ValueError, match="cosine"):
         ref.sample_losses("cosine", one, one)
+
+
+def test_the_exponential_loss_punishes_gross_mistakes_most() -> None:
+    margins = np.array([-2.45, -2.55, -3.0])
+    losses = {name: ref.sample_losses(name, margins, np.ones(3))[0] for name in NAMES}
+    assert [max(losses, key=lambda name: losses[name][i]) for i in range(3)] == [
+        "squared",
+        "exponential",
+        "exponential",
+    ]
 
 
 # ---- softmax ---------------------------------------------------------------------------------------------------------
@@ -182,6 +194,28 @@ def test_gradients_of_a_text_classifier_equal_torch() -> None:
         np.testing.assert_allclose(found, leaf.grad.numpy(), atol=1e-15)
 
 
+def test_the_check_says_what_a_failed_training_shows() -> None:
+    """The steps of the hints, with one thing wrong and with numbers that no known mistake has."""
+
+    def trained(sign: float, start: float):  # type: ignore[no-untyped-def]
+        def train_text_classifier(words, mask, targets, vocabulary, classes, epochs, rng):  # type: ignore[no-untyped-def]
+            parts = [start * rng.normal(size=(vocabulary, 6)), start * rng.normal(size=(6, classes)), np.zeros(classes)]
+            for _ in range(epochs):
+                rows = rng.permutation(len(words))
+                for at in np.split(rows, range(50, len(rows), 50)):
+                    grads = text.text_gradients(*parts, words[at], mask[at], targets[at])
+                    for part, grad, rate in zip(parts, grads, (10, 0.3, 0.3), strict=True):
+                        part -= sign * rate * grad
+            return tuple(parts)
+
+        return train_text_classifier
+
+    sheet = exercises.train_text_classifier.sheet("frozen")
+    assert verdict_of(sheet, trained(1, 0.5)).passed
+    assert "far fewer than by guessing" in verdict_of(sheet, trained(-1, 0.5)).headline
+    assert "the words have no say" in verdict_of(sheet, trained(1, 0.0)).headline
+
+
 def test_naive_bayes_is_that_of_scikit_learn() -> None:
     sklearn = pytest.importorskip("sklearn.naive_bayes")
     rng = np.random.default_rng(8)
@@ -276,6 +310,7 @@ def printed() -> str:
     [
         "b = -0.50: 0.167 wrong, mean ln(1 + exp(−m)) = 0.46381",
         "b = -0.48: 0.167 wrong, mean ln(1 + exp(−m)) = 0.46185",
+        "b = -0.20: 0.333 wrong, mean ln(1 + exp(−m)) = 0.44166",
         "softmax: [[0.7296, 0.2704], [0.644, 0.356], [0.7654, 0.2346]]",
         "sigmoid of z2 − z1: [0.2704, 0.356, 0.2346]",
         "logistic: [0.1269 0.4741 1.3133], slopes [-0.1192 -0.3775 -0.7311], measured [-0.1192 -0.3775 -0.7311]",
@@ -294,6 +329,7 @@ def printed() -> str:
         "logits: 1.2177 instead of 1.4076",
         "sure and right, softmax applied twice: 0.5514",
         "get [4.     1.3333]  with it: [4. 4.]",
+        "written with +=: [0.  0.5 0.5]  with np.add.at: [0.  1.  0.5]",
         # Errata of the decks.
         "A as printed, log(1 + m): [   nan 0.     1.3863]  put right: [3.0486 0.6931 0.0486]",
         "measured [2.]  h − ỹ = [2.]",

@@ -23,15 +23,6 @@ def log_softmax(rng: np.random.Generator) -> Iterator[Case]:
 
 
 @log_softmax.mistake(
-    "exp(1000) overflows. A constant that is taken off all scores of a row does not change its probabilities: which one leaves "
-    "no score above 0?"
-)
-def without_the_shift(logits):
-    with np.errstate(all="ignore"):
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
-@log_softmax.mistake(
     "The softmax is stable, but its logarithm is not: a probability that has been rounded to 0 has the logarithm −∞. Take the "
     "logarithm on paper first; which exp is then no longer needed?"
 )
@@ -39,12 +30,6 @@ def logarithm_of_the_rounded_softmax(logits):
     with np.errstate(all="ignore"):
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.log(e / e.sum(axis=1, keepdims=True))
-
-
-@log_softmax.mistake("These are the probabilities themselves. Their logarithm is asked for.")
-def probabilities_themselves(logits):
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 @log_softmax.mistake(
@@ -65,13 +50,29 @@ def over_the_batch(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=0, keepdims=True))
 
 
-@log_softmax.mistake(
-    "A small number inside the logarithm keeps it finite, but where a probability is below that number the answer is the "
-    "number's logarithm and no longer the probability's. Simplify log(exp(z) / Σ) on paper instead."
-)
-def with_a_small_number_inside(logits):
+@log_softmax.mistake("These are the probabilities themselves. Their logarithm is asked for.")
+def probabilities_themselves(logits):
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.log(e / e.sum(axis=1, keepdims=True) + 1e-12)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+@log_softmax.mistake(
+    "The sum runs over the whole array: all rows together share the probability 1. Each row is a sample of its own, so exp of "
+    "each row has to add up to 1."
+)
+def sum_of_the_whole_array(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    with np.errstate(all="ignore"):
+        return shifted - np.log(np.exp(shifted).sum())
+
+
+@log_softmax.mistake(
+    "The row's largest score was taken off inside the sum alone. log Σ exp(z − M) is smaller than log Σ exp(z) by M: take M off "
+    "outside, too, or add it back to the logarithm."
+)
+def shift_inside_the_sum_only(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 @log_softmax.variant
@@ -218,10 +219,10 @@ def hinge_at_zero(name, score, target):
 
 
 @sample_losses.mistake(
-    "Right near 0, but exp(1000) overflows in the logistic loss. ln(1 + exp(−m)) is ln(exp(0) + exp(−m)), and NumPy has a "
-    "function for the logarithm of such a sum."
+    "The logistic slope has σ(m) where σ(−m) belongs: so it is steep for answers that are right by far, and flat for gross "
+    "mistakes. Differentiate ln(1 + exp(−m)) by m once more: what stands above the fraction bar?"
 )
-def logistic_overflows(name, score, target):
+def sigmoid_of_the_margin(name, score, target):
     m = target * score
     if name == "zero_one":
         return (m <= 0).astype(float), np.zeros_like(score)
@@ -232,8 +233,7 @@ def logistic_overflows(name, score, target):
     if name == "hinge":
         return np.maximum(0.0, 1 - m), np.where(m < 1, -target, 0.0)
     if name == "logistic":
-        with np.errstate(over="ignore"):
-            return np.log(1 + np.exp(-m)), -target / (1 + np.exp(m))
+        return np.logaddexp(0.0, -m), -target / (1 + np.exp(-np.clip(m, -700, 700)))
     if name == "exponential":
         return np.exp(-m), -target * np.exp(-m)
     raise ValueError(name)
@@ -313,16 +313,6 @@ def cross_entropy(rng: np.random.Generator) -> Iterator[Case]:
 
 
 @cross_entropy.mistake(
-    "The loss and its gradient are sums over the batch; a mean is asked for, so that the step size need not change with the batch."
-)
-def sums_over_the_batch(logits, targets):
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    grad = np.exp(log_p) - np.eye(logits.shape[1])[targets]
-    return float(-log_p[np.arange(len(targets)), targets].sum()), grad
-
-
-@cross_entropy.mistake(
     "The loss is a mean over the batch, but its gradient is that of the sum. What happens to a factor 1/N under a derivative?"
 )
 def gradient_of_the_sum(logits, targets):
@@ -345,14 +335,6 @@ def prediction_and_answer_swapped(logits, targets):
     return float(loss), (p - y) / len(targets)
 
 
-@cross_entropy.mistake("The gradient is y − ŷ; a step against it would make the right class less likely. It is ŷ − y.")
-def gradient_turned_round(logits, targets):
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    grad = np.eye(logits.shape[1])[targets] - np.exp(log_p)
-    return float(-log_p[np.arange(len(targets)), targets].mean()), grad / len(targets)
-
-
 @cross_entropy.mistake(
     "log_p[:, targets] takes all the columns named for every row, (batch, batch) numbers. One entry of each row is wanted: its row "
     "number and its class go together."
@@ -365,14 +347,37 @@ def all_pairs_of_rows_and_targets(logits, targets):
 
 
 @cross_entropy.mistake(
-    "The mean runs over all entries of the one-hot product, batch times classes. Each row counts once, so divide by the "
-    "batch alone."
+    "The gradient is ŷ alone: a step against it would push every score down, the right class's too. Which entry of each row has "
+    "the 1 of the answer to come off?"
 )
-def mean_over_all_entries(logits, targets):
+def answer_not_taken_off(logits, targets):
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    y = np.eye(logits.shape[1])[targets]
-    return float(-(y * log_p).mean()), (np.exp(log_p) - y) / logits.size
+    return float(-log_p[np.arange(len(targets)), targets].mean()), np.exp(log_p) / len(targets)
+
+
+@cross_entropy.mistake(
+    "grad[:, targets] takes the 1 off whole columns, in every row. One entry of each row is meant: its row number and its class "
+    "go together."
+)
+def one_taken_off_whole_columns(logits, targets):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    grad = np.exp(log_p)
+    grad[:, targets] -= 1
+    return float(-log_p[np.arange(len(targets)), targets].mean()), grad / len(targets)
+
+
+@cross_entropy.mistake(
+    "A softmax is applied twice: probabilities went into the log-softmax. It expects the scores themselves."
+)
+def softmax_applied_twice(logits, targets):
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    log_p = p - np.log(np.exp(p).sum(axis=1, keepdims=True))
+    return float(-log_p[np.arange(len(targets)), targets].mean()), (
+        np.exp(log_p) - np.eye(logits.shape[1])[targets]
+    ) / len(targets)
 
 
 @cross_entropy.variant
@@ -425,6 +430,8 @@ def pool_words(rng: np.random.Generator) -> Iterator[Case]:
             mask=np.array([[True, True, False], [True, False, False]]),
             how=how,
         )
+    low = np.full((2, 3, 2), -1e12) * rng.uniform(1, 2, size=(2, 3, 2))
+    yield case("values far below 0", vectors=low, mask=np.array([[True, True, False], [True, False, False]]), how="max")
     yield case("an unknown way", vectors=np.ones((1, 1, 1)), mask=np.ones((1, 1), dtype=bool), how="median")
 
 
@@ -492,18 +499,15 @@ def multiplied_by_the_mask(vectors, mask, how):
 
 
 @pool_words.mistake(
-    "The mean runs over all real words of the batch together. Each text has a mean of its own: keep the batch axis, pool "
-    "the one of time."
+    "A large negative number stands in for the padding, and here every real value lies below it. Only −∞ is never the largest."
 )
-def one_mean_for_the_batch(vectors, mask, how):
+def stand_in_that_can_win(vectors, mask, how):
     if how not in ("mean", "max"):
         raise ValueError(how)
-    pooled = np.zeros((vectors.shape[0], vectors.shape[2]))
-    if mask.any():
-        words = vectors[mask]
-        pooled[:] = words.mean(axis=0) if how == "mean" else words.max(axis=0)
-    pooled[~mask.any(axis=1)] = 0.0
-    return pooled
+    real = mask[:, :, None]
+    if how == "mean":
+        return np.where(real, vectors, 0.0).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None]
+    return np.where(mask.any(axis=1)[:, None], np.where(real, vectors, -1e9).max(axis=1), 0.0)
 
 
 @pool_words.variant
@@ -745,6 +749,12 @@ def right_on_new_texts(outputs, held):
     if right >= 0.85:
         blind = f"ln {classes} = {math.log(classes):.3g} of a blind guess"
         return f"{right:.1%} of new texts are right, but their loss is {loss:.3g}, above the {blind}: does every step go down?"
+    if len(set(np.argmax(logits, axis=1).tolist())) == 1:
+        return f"each new text gets the same class ({right:.1%} right): the words have no say. Do w and embeddings both start at 0?"
+    if right < 0.5 / classes:
+        return (
+            f"{right:.1%} of new texts are right, far fewer than by guessing: does every step go against the gradient?"
+        )
     guess = float(np.bincount(held["targets"]).max() / len(held["targets"]))
     return f"{right:.1%} of new texts are right; at least 85 % are needed (naming the most frequent class gives {guess:.1%})."
 
@@ -936,13 +946,6 @@ def bias_for_every_word(x, kernel, b):
     return sum(x[:, k : k + windows] @ kernel[k] + b for k in range(width))
 
 
-@convolve_words.mistake("The bias is missing. It is added to every answer of its filter.")
-def without_the_bias(x, kernel, b):
-    width = len(kernel)
-    windows = x.shape[1] - width + 1
-    return sum(x[:, k : k + windows] @ kernel[k] for k in range(width))
-
-
 @convolve_words.mistake(
     "Zeros were added before and behind the text. The docstring asks for whole windows only: time − width + 1 of them."
 )
@@ -959,6 +962,14 @@ def windows_side_by_side(x, kernel, b):
     width = len(kernel)
     starts = range(0, x.shape[1] - width + 1, width)
     return np.stack([np.einsum("nwf,wfo->no", x[:, t : t + width], kernel) + b for t in starts], axis=1)
+
+
+@convolve_words.mistake(
+    "Every row of the kernel meets the same word of a window. Row k meets the word k places on: shift x by k."
+)
+def words_do_not_move_along(x, kernel, b):
+    windows = x.shape[1] - len(kernel) + 1
+    return sum((x[:, :windows] @ kernel[k] for k in range(len(kernel))), start=b)
 
 
 @convolve_words.variant
@@ -1018,18 +1029,6 @@ def windows_overwrite_each_other(grad_y, x, kernel, b):
 
 
 @convolve_words_backward.mistake(
-    "The bias's gradient is summed over the batch but not over the windows. The same b[f] is added at every place."
-)
-def bias_per_window(grad_y, x, kernel, b):
-    windows = grad_y.shape[1]
-    grad_x, grad_kernel = np.zeros_like(x), np.zeros_like(kernel)
-    for k in range(len(kernel)):
-        grad_x[:, k : k + windows] += grad_y @ kernel[k].T
-        grad_kernel[k] = np.einsum("ntf,nto->fo", x[:, k : k + windows], grad_y)
-    return grad_x, grad_kernel, grad_y.sum(axis=0)
-
-
-@convolve_words_backward.mistake(
     "The kernel meets the gradient the wrong way round: window t read word t + k with kernel[k], so word t + k gets its share back "
     "through the same kernel[k]."
 )
@@ -1065,6 +1064,32 @@ def means_over_the_batch(grad_y, x, kernel, b):
         grad_x[:, k : k + windows] += grad_y @ kernel[k].T
         grad_kernel[k] = np.einsum("ntf,nto->fo", x[:, k : k + windows], grad_y) / len(x)
     return grad_x, grad_kernel, grad_y.sum(axis=1).mean(axis=0)
+
+
+@convolve_words_backward.mistake(
+    "Every row of the kernel sends its gradient to the first word of a window. Row k read the word k places on, so its share "
+    "goes there: shift grad_x by k."
+)
+def shares_go_to_the_first_word(grad_y, x, kernel, b):
+    windows = grad_y.shape[1]
+    grad_x, grad_kernel = np.zeros_like(x), np.zeros_like(kernel)
+    for k in range(len(kernel)):
+        grad_x[:, :windows] += grad_y @ kernel[k].T
+        grad_kernel[k] = np.einsum("ntf,nto->fo", x[:, k : k + windows], grad_y)
+    return grad_x, grad_kernel, grad_y.sum(axis=(0, 1))
+
+
+@convolve_words_backward.mistake(
+    "The bias's gradient is a mean over texts and windows. b[f] is added to every answer of its filter, and what the answers send "
+    "back adds up."
+)
+def bias_gradient_averaged(grad_y, x, kernel, b):
+    windows = grad_y.shape[1]
+    grad_x, grad_kernel = np.zeros_like(x), np.zeros_like(kernel)
+    for k in range(len(kernel)):
+        grad_x[:, k : k + windows] += grad_y @ kernel[k].T
+        grad_kernel[k] = np.einsum("ntf,nto->fo", x[:, k : k + windows], grad_y)
+    return grad_x, grad_kernel, grad_y.mean(axis=(0, 1))
 
 
 @convolve_words_backward.variant
