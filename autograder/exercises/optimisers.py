@@ -1036,6 +1036,7 @@ def EarlyStopping(rng: np.random.Generator) -> Iterator[Case]:
     yield case("the same loss again is no improvement", losses=[1.0, 1.0, 1.0, 0.5, 0.5], patience=2, min_delta=0.0)
     yield case("it creeps down", losses=[2.0, 1.875, 1.75, 1.625, 1.5, 1.375], patience=3, min_delta=0.25)
     yield case("exactly min_delta better", losses=[2.0, 1.75, 1.5, 1.25], patience=2, min_delta=0.25)
+    yield case("within min_delta", losses=[2.0, 2.125, 1.5, 1.625, 1.75], patience=2, min_delta=0.25)
     yield case("NaN", losses=[math.nan, 2.0, math.nan, 1.0, math.nan, math.nan], patience=2, min_delta=0.0)
     yield case("nothing but NaN", losses=[math.nan] * 4, patience=3, min_delta=0.0)
     falling = np.linspace(4, 1, 12) + 0.5 * rng.normal(size=12)
@@ -1051,7 +1052,9 @@ def epoch_by_epoch(student, losses, patience, min_delta):
         stop.append(stopper.update(loss))
         best.append(float(stopper.best))
         best_epoch.append(int(stopper.best_epoch))
-    return np.array(stop), np.array(best), np.array(best_epoch)
+    # Where nothing was returned, the list says "None"; an array would only say that it is no array of truth values.
+    said = stop if any(value is None for value in stop) else np.array(stop)
+    return said, np.array(best), np.array(best_epoch)
 
 
 @EarlyStopping.mistake(
@@ -1187,6 +1190,45 @@ class any_improvement_counts:
             self.best, self.best_epoch, self.waited = loss, self.epoch, 0
         else:
             self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "min_delta is added to the best loss, so even a loss that is a little worse counts as better. It should make improving "
+    "harder: take it off."
+)
+class min_delta_the_wrong_way:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss < self.best + self.min_delta:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "Where the epoch improves, nothing is returned. `update` answers every time: True or False, after both branches."
+)
+class silent_on_progress:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss < self.best - self.min_delta:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+            return None
+        self.waited += 1
         return self.waited >= self.patience
 
 

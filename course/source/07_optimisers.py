@@ -67,7 +67,8 @@ for m in (1, 4, 16, 64):
 # ### Exercise 7.1 · Mini-batches
 # ●○○ · 5 min · needs: nothing
 #
-# The iterator that feeds every training run from here on. `yield` hands out one batch and waits for the next request.
+# The iterator that feeds every training run from here on. `yield` hands out one batch and waits for the next request; `return`
+# would end after the first.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
