@@ -325,7 +325,7 @@ def learning_rate(schedule: str, step: int, total: int, warm_up: int = 0) -> flo
 
     Args:
         schedule: "constant", "linear" (to 0 at `total`), "cosine" (to 0 at `total`), "steps" (a tenth after each third)
-            or "inverse root" (1/√ of the steps since the warm-up, counted in warm-ups).
+            or "inverse root" (√(warm_up/(step + 1)), with a `warm_up` of at least 1).
         step: which step, counted from 0.
         total: steps of the whole run.
         warm_up: during so many first steps the factor rises in a line, (step + 1)/warm_up.
@@ -444,7 +444,7 @@ class EarlyStopping:
     Attributes:
         best: the best loss, infinity before there is one.
         best_epoch: its epoch, counted from 0; −1 before there is one.
-        waited: epochs since.
+        waited: epochs without improvement since then.
 
     Raises:
         ValueError: patience is below 1.

@@ -237,6 +237,22 @@ class nesterov_without_the_gradient(Optimiser):
         return self.lr * (self.momentum * v if self.nesterov else v)
 
 
+@Momentum.mistake(
+    "What comes back is the new w. `change` says what to **subtract** from w, and `step` subtracts it: w − (w − step) leaves "
+    "only the step."
+)
+class gives_the_new_weights(Optimiser):
+    slots = ("velocity",)
+
+    def __init__(self, parameters, lr=0.01, momentum=0.9, nesterov=False):
+        super().__init__(parameters, lr)
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def change(self, w, grad, state):
+        v = state["velocity"] = self.momentum * state["velocity"] + grad
+        return w - self.lr * (grad + self.momentum * v if self.nesterov else v)
+
+
 @Momentum.variant
 class in_place(Optimiser):
     slots = ("velocity",)
@@ -433,6 +449,47 @@ class largest_fed_back(Optimiser):
         return self.lr * (m_hat / (np.sqrt(v_hat) + self.eps) + self.decay * w)
 
 
+@Adam.mistake(
+    "AMSGrad's maximum is taken of the corrected v̂. Early corrections are large and rest on few gradients, so they would stay "
+    "for ever. Take the largest of the raw v, then correct it."
+)
+class largest_of_the_corrected(Optimiser):
+    slots = ("m", "v", "v_max")
+
+    def __init__(self, parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
+        super().__init__(parameters, lr)
+        self.betas, self.eps, self.decay, self.amsgrad = betas, eps, decay, amsgrad
+
+    def change(self, w, grad, state):
+        beta1, beta2 = self.betas
+        m = state["m"] = beta1 * state["m"] + (1 - beta1) * grad
+        v = state["v"] = beta2 * state["v"] + (1 - beta2) * grad**2
+        m_hat, v_hat = m / (1 - beta1**self.t), v / (1 - beta2**self.t)
+        if self.amsgrad:
+            v_hat = state["v_max"] = np.maximum(state["v_max"], v_hat)
+        return self.lr * (m_hat / (np.sqrt(v_hat) + self.eps) + self.decay * w)
+
+
+@Adam.mistake(
+    "The decay is subtracted as λw, without η. AdamW subtracts ηλw: when a schedule lowers the rate, the decay falls with it."
+)
+class decay_without_the_rate(Optimiser):
+    slots = ("m", "v", "v_max")
+
+    def __init__(self, parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
+        super().__init__(parameters, lr)
+        self.betas, self.eps, self.decay, self.amsgrad = betas, eps, decay, amsgrad
+
+    def change(self, w, grad, state):
+        beta1, beta2 = self.betas
+        m = state["m"] = beta1 * state["m"] + (1 - beta1) * grad
+        v = state["v"] = beta2 * state["v"] + (1 - beta2) * grad**2
+        if self.amsgrad:
+            v = state["v_max"] = np.maximum(state["v_max"], v)
+        m_hat, v_hat = m / (1 - beta1**self.t), v / (1 - beta2**self.t)
+        return self.lr * m_hat / (np.sqrt(v_hat) + self.eps) + self.decay * w
+
+
 @Adam.variant
 class corrections_in_the_rate(Optimiser):
     slots = ("m", "v", "v_max")
@@ -505,6 +562,20 @@ def without_the_root(rng, inputs, outputs, rule):
         return rng.uniform(-0.01, 0.01, size=(inputs, outputs))
     if rule == "glorot":
         return rng.uniform(-6 / (inputs + outputs), 6 / (inputs + outputs), size=(inputs, outputs))
+    if rule == "he":
+        return rng.normal(0.0, 2 / inputs, size=(inputs, outputs))
+    raise ValueError(rule)
+
+
+@initial_weights.mistake(
+    "He's numbers have the standard deviation 2/inputs. That is the variance; `rng.normal` wants its root."
+)
+def variance_as_deviation(rng, inputs, outputs, rule):
+    if rule == "uniform":
+        return rng.uniform(-0.01, 0.01, size=(inputs, outputs))
+    if rule == "glorot":
+        v = math.sqrt(6 / (inputs + outputs))
+        return rng.uniform(-v, v, size=(inputs, outputs))
     if rule == "he":
         return rng.normal(0.0, 2 / inputs, size=(inputs, outputs))
     raise ValueError(rule)
@@ -660,6 +731,18 @@ def sum_of_norms(grads, limit):
     return [g * (limit / norm if norm > limit else 1.0) for g in grads], norm
 
 
+@clip_by_global_norm.mistake(
+    "The norm that comes back is that of the clipped gradients. It should be the one **before** clipping: only that tells "
+    "how often, and by how much, the limit was passed."
+)
+def norm_afterwards(grads, limit):
+    if limit <= 0:
+        raise ValueError(limit)
+    norm = math.sqrt(sum(float((g**2).sum()) for g in grads))
+    clipped = [g * (limit / norm if norm > limit else 1.0) for g in grads]
+    return clipped, math.sqrt(sum(float((g**2).sum()) for g in clipped))
+
+
 @clip_by_global_norm.variant
 def as_one_long_vector(grads, limit):
     if limit <= 0:
@@ -786,19 +869,60 @@ class another_mask_on_the_way_back:
     def __init__(self, p, rng, inverted=True):
         if not 0 <= p < 1:
             raise ValueError(p)
-        self.p, self.rng, self.inverted, self.train = p, rng, inverted, False
+        self.p, self.rng, self.inverted = p, rng, inverted
 
-    def factor(self, shape):
-        if self.train:
-            return (self.rng.random(shape) >= self.p) / (1 - self.p if self.inverted else 1.0)
-        return 1.0 if self.inverted else 1 - self.p
+    def mask(self, shape):
+        return (self.rng.random(shape) >= self.p) / (1 - self.p if self.inverted else 1.0)
 
     def forward(self, x, train):
-        self.train = train
-        return x * self.factor(x.shape)
+        if train:
+            return x * self.mask(x.shape)
+        return x * (1.0 if self.inverted else 1 - self.p)
 
     def backward(self, grad_h):
-        return grad_h * self.factor(grad_h.shape)
+        return grad_h * self.mask(grad_h.shape)
+
+
+@Dropout.mistake(
+    "After a test-time `forward` the gradient still goes through the mask of the training before. The way back follows the "
+    "**last** `forward`, whichever kind it was: test time has a factor to keep as well."
+)
+class mask_of_the_last_training:
+    def __init__(self, p, rng, inverted=True):
+        if not 0 <= p < 1:
+            raise ValueError(p)
+        self.p, self.rng, self.inverted = p, rng, inverted
+        self.factor = 1.0
+
+    def forward(self, x, train):
+        if not train:
+            return x * (1.0 if self.inverted else 1 - self.p)
+        self.factor = (self.rng.random(x.shape) >= self.p) / (1 - self.p if self.inverted else 1.0)
+        return x * self.factor
+
+    def backward(self, grad_h):
+        return grad_h * self.factor
+
+
+@Dropout.mistake(
+    "The two kinds are swapped. **Inverted** scales while training, so that test time needs nothing; **standard** waits "
+    "for test time."
+)
+class kinds_swapped:
+    def __init__(self, p, rng, inverted=True):
+        if not 0 <= p < 1:
+            raise ValueError(p)
+        self.p, self.rng, self.inverted = p, rng, inverted
+
+    def forward(self, x, train):
+        if train:
+            self.factor = (self.rng.random(x.shape) >= self.p) / (1.0 if self.inverted else 1 - self.p)
+        else:
+            self.factor = 1 - self.p if self.inverted else 1.0
+        return x * self.factor
+
+    def backward(self, grad_h):
+        return grad_h * self.factor
 
 
 @Dropout.mistake("Units are silenced at test time as well. There, all of them speak, and nothing is drawn.")
@@ -912,6 +1036,7 @@ def EarlyStopping(rng: np.random.Generator) -> Iterator[Case]:
     yield case("the same loss again is no improvement", losses=[1.0, 1.0, 1.0, 0.5, 0.5], patience=2, min_delta=0.0)
     yield case("it creeps down", losses=[2.0, 1.875, 1.75, 1.625, 1.5, 1.375], patience=3, min_delta=0.25)
     yield case("exactly min_delta better", losses=[2.0, 1.75, 1.5, 1.25], patience=2, min_delta=0.25)
+    yield case("within min_delta", losses=[2.0, 2.125, 1.5, 1.625, 1.75], patience=2, min_delta=0.25)
     yield case("NaN", losses=[math.nan, 2.0, math.nan, 1.0, math.nan, math.nan], patience=2, min_delta=0.0)
     yield case("nothing but NaN", losses=[math.nan] * 4, patience=3, min_delta=0.0)
     falling = np.linspace(4, 1, 12) + 0.5 * rng.normal(size=12)
@@ -927,7 +1052,9 @@ def epoch_by_epoch(student, losses, patience, min_delta):
         stop.append(stopper.update(loss))
         best.append(float(stopper.best))
         best_epoch.append(int(stopper.best_epoch))
-    return np.array(stop), np.array(best), np.array(best_epoch)
+    # Where nothing was returned, the list says "None"; an array would only say that it is no array of truth values.
+    said = stop if any(value is None for value in stop) else np.array(stop)
+    return said, np.array(best), np.array(best_epoch)
 
 
 @EarlyStopping.mistake(
@@ -1041,6 +1168,84 @@ class higher_is_better:
     def update(self, loss):
         self.epoch += 1
         if loss > self.best + self.min_delta:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "`min_delta` is not used: any loss below the best counts. An epoch improves when it is below by **more** than min_delta."
+)
+class any_improvement_counts:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss < self.best:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "min_delta is added to the best loss, so even a loss that is a little worse counts as better. It should make improving "
+    "harder: take it off."
+)
+class min_delta_the_wrong_way:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss < self.best + self.min_delta:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "Where the epoch improves, nothing is returned. `update` answers every time: True or False, after both branches."
+)
+class silent_on_progress:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss < self.best - self.min_delta:
+            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
+            return None
+        self.waited += 1
+        return self.waited >= self.patience
+
+
+@EarlyStopping.mistake(
+    "A loss exactly min_delta below the best, or equal to it where min_delta is 0, counts as better. It must be below by "
+    "**more** than min_delta: < instead of ≤."
+)
+class the_same_again_counts:
+    def __init__(self, patience, min_delta=0.0):
+        if patience < 1:
+            raise ValueError(patience)
+        self.patience, self.min_delta = patience, min_delta
+        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
+
+    def update(self, loss):
+        self.epoch += 1
+        if loss <= self.best - self.min_delta:
             self.best, self.best_epoch, self.waited = loss, self.epoch, 0
         else:
             self.waited += 1
@@ -1215,6 +1420,40 @@ def counts_itself(gradient, w, lr, seconds, updates):
         read_w[worker], read_at[worker] = w, update
         ready[worker] += seconds[worker]
     return np.stack(path), np.array(times), np.array(staleness)
+
+
+@asynchronous_descent.mistake(
+    "`w -= …` writes into one array, which is also what the workers have read and what `path` has stored. Make a new one: "
+    "w = w − …"
+)
+def one_array_for_all(gradient, w, lr, seconds, updates):
+    w = w.copy()
+    ready, read_w, read_at = list(seconds), [w] * len(seconds), [0] * len(seconds)
+    path, times, staleness = [w], [0.0], []
+    for update in range(updates):
+        worker = ready.index(min(ready))
+        w -= lr * gradient(read_w[worker], worker)
+        path.append(w)
+        times.append(ready[worker])
+        staleness.append(update - read_at[worker])
+        read_w[worker], read_at[worker] = w, update + 1
+        ready[worker] += seconds[worker]
+    return np.stack(path), np.array(times), np.array(staleness)
+
+
+@asynchronous_descent.mistake(
+    "After each update all workers read anew and lose what they were computing. Only the worker that has just written "
+    "reads; the others keep the w that they began with."
+)
+def everybody_reads(gradient, w, lr, seconds, updates):
+    ready, path, times = list(seconds), [w], [0.0]
+    for _ in range(updates):
+        worker = ready.index(min(ready))
+        w = w - lr * gradient(w, worker)
+        path.append(w)
+        times.append(ready[worker])
+        ready[worker] += seconds[worker]
+    return np.stack(path), np.array(times), np.zeros(updates, dtype=int)
 
 
 @asynchronous_descent.variant

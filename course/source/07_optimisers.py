@@ -12,12 +12,12 @@
 # ## Why
 #
 # Chapter 6 gave every gradient; its training was ragged all the same. Here is the reason in two weights: a valley with the
-# loss ½(100·w₁² + w₂²), steep across and flat along. Descent multiplies w₁ by 1 − 100η and w₂ by 1 − η at each
-# step. Guess the best η, then run.
+# loss ½(100·w₁² + w₂²), steep across and flat along. Descent with the **learning rate** (学习率) η multiplies w₁ by 1 − 100η and
+# w₂ by 1 − η at each step. Guess the best η, then run.
 #
 # After this chapter you can
 #
-# * write Momentum, Adam, AdamW and AMSGrad, equal to PyTorch's, and read seven more;
+# * write momentum (with Nesterov's too), Adam, AdamW and AMSGrad, equal to PyTorch's, and read six more;
 # * draw first weights that let a signal through ten layers;
 # * shuffle, clip, drop out, stop early, and let late workers help;
 # * compare optimisers fairly, on unseen text.
@@ -29,6 +29,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 
 from autograder import check
 from course.kit import plotting
@@ -66,7 +67,8 @@ for m in (1, 4, 16, 64):
 # ### Exercise 7.1 · Mini-batches
 # ●○○ · 5 min · needs: nothing
 #
-# The iterator that feeds every training run from here on. `yield` hands out one batch and waits for the next request.
+# The iterator that feeds every training run from here on. `yield` hands out one batch and waits for the next request; `return`
+# would end after the first.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -88,21 +90,23 @@ for epoch in range(2):
     print(
         [("".join(rows), answers.tolist()) for rows, answers in minibatches(letters, np.arange(7), 3, seeded(0, epoch))]
     )
-w, sorted_y = 0.0, np.array([0.0] * 50 + [10.0] * 50)  # the mean is 5
+w, sorted_y = 0.0, np.array([0.0] * 50 + [10.0] * 50)  # one number w for all: their mean, 5, is best
 for y in sorted_y:
-    w -= 0.1 * (w - y)
+    w -= 0.1 * (w - y)  # the gradient of ½(w − y)² is w − y
 mixed = 0.0
 for _, y in minibatches(sorted_y, sorted_y, 1, np.random.default_rng(1)):
     mixed -= 0.1 * (mixed - y[0])
 print(f"best constant 5; after one sorted epoch {w:.2f}, after a shuffled one {mixed:.2f}")
 
 # %% [markdown]
+# Sorted, the last fifty answers have the say. Shuffled, w is near 5, and still trembles: each step follows one answer.
+#
 # ## One frame for all optimisers
 #
-# An **optimiser** (优化器) keeps the parameters and, beside each, some memory. Only one method differs: `change`, what to
-# subtract. The frame writes **into** the arrays (`w -= …`), so that the network, which holds the same arrays, sees the new
-# values. Plain descent needs no memory; its **weight decay** (权重衰减) adds λw to the gradient, which pulls every weight
-# towards 0.
+# An **optimiser** (优化器) keeps the parameters and, beside each, some memory. Only one method differs: `change` gives what to
+# subtract from a parameter, and `step` subtracts it. The frame writes **into** the arrays (`w -= …`), so that the network, which
+# holds the same arrays, sees the new values. Plain descent needs no memory; its **weight decay** (权重衰减) adds λw to the gradient,
+# which pulls every weight towards 0.
 
 # %%
 # given: Optimiser
@@ -113,12 +117,12 @@ print(f"best constant 5; after one sorted epoch {w:.2f}, after a shuffled one {m
 # %% [markdown]
 # ## Momentum (动量)
 #
-# Pushes across the valley cancel, pushes along it add up.
+# A rolling ball keeps its velocity v. Pushes across the valley cancel in it, pushes along the valley add up.
 #
 # $$v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta v.$$
 #
-# With g = 1 for ever and μ = 0.9: v = 1, 1.9, 2.71, …, towards 1/(1 − μ) = 10. **Nesterov** (涅斯捷罗夫) steps by g + μv, with the new v: it looks one
-# push ahead.
+# With g = 1 for ever and μ = 0.9: v = 1, 1.9, 2.71, …, towards 1/(1 − μ) = 10. **Nesterov** (涅斯捷罗夫) steps by g + μv, with the
+# new v: what v would be next if g stayed. It looks one push ahead.
 #
 # Deck E writes v ← γv + ηg: the same path while η stays.
 #
@@ -159,12 +163,14 @@ print(f"momentum {race(lambda p: Momentum(p, 0.01)):.1e}", end="  ")
 print(f"Nesterov {race(lambda p: Momentum(p, 0.01, nesterov=True)):.1e}")
 
 # %% [markdown]
+# At half the rate, momentum gets a hundred times lower. But it is still one rate for all.
+#
 # ## A rate for each weight
 #
-# The row of a rare word gets a gradient once in a thousand steps, that of "the" in nearly each. **Adagrad** divides by the root of all
-# squared gradients so far, G = Σg²: seldom moved, moved further. (Deck E calls G a variance; it is a sum of squares,
-# no mean is taken off.) But G only grows, so all rates fall for ever. **RMSprop** lets the memory fade, s ← αs + (1 − α)g². **Adadelta**
-# also replaces η by the size of its own recent steps; both roots there have ε **inside**, and without it nothing would ever start.
+# The embedding of a rare word gets a gradient once in a thousand steps, that of "the" in nearly every one. **Adagrad** divides each
+# weight's step by the root of the sum of its squared gradients, G = Σg²: what seldom moved moves further. (Deck E calls G a
+# variance; no mean is taken off.) But G only grows, so all rates fall for ever. **RMSprop** keeps a **rolling mean** (滑动平均)
+# instead, s ← αs + (1 − α)g². **Adadelta** also replaces η by the size of its own recent steps; ε **inside** its roots gets it going.
 #
 # Read these three; they are your pattern for Adam.
 
@@ -197,13 +203,14 @@ for name, make in makers.items():
     )
 
 # %% [markdown]
-# A gradient a hundred times as large, nearly the same step. Adagrad's falls as 1/√t. RMSprop's first is 1/√0.1 = 3.2 times too long: s starts at 0. Adam
-# mends that.
+# A gradient a hundred times as large, nearly the same step. Adagrad's falls as 1/√t. RMSprop's first is 1/√0.1 = 3.2 times too
+# long, since s starts at 0. Adam mends that.
 #
 # ## Adam, and its bias correction (偏差修正)
 #
-# Momentum above, RMSprop below: rolling means m of g and v of g². Take g = 2 for ever, β₁ = 0.9, β₂ = 0.999. Step 1: m =
-# 0.1·2 = 0.2 and v = 0.001·4 = 0.004, although the means are 2 and 4. After t steps of a constant gradient
+# A fraction: momentum above the bar, RMSprop below it. Both are rolling means, m of g and v of g², with β₁ and β₂ for α. Take g = 2
+# for ever, β₁ = 0.9, β₂ = 0.999. Step 1: m = 0.1·2 = 0.2 and v = 0.001·4 = 0.004, although the means are 2 and 4. After t steps of
+# a constant gradient
 #
 # $$m_t = (1-\beta_1)\sum_{k=0}^{t-1}\beta_1^k\, g = (1-\beta_1^t)\,g,$$
 #
@@ -222,13 +229,15 @@ for t in range(1, 1001):
         )
 
 # %% [markdown]
-# Without it the first step is 3.162 times too long, the tenth 6.5 times.
+# Without the correction the first step is 3.162 times too long, the tenth 6.5 times.
 #
-# **AMSGrad** divides by the largest v so far: a rate once lowered stays low. **AdamW** puts weight decay **beside** the step, w ← w − ηλw, and not into g, where
-# √v̂ would divide it away.
+# **AMSGrad** divides by the root of the largest v so far: a rate once lowered stays low. **AdamW** puts weight decay **beside** the
+# step, w ← w − ηλw, and not into g, where √v̂ would divide it away.
 #
 # ### Exercise 7.3 · Adam, AdamW, AMSGrad
 # ●●○ · 20 min · needs: 7.2, RMSprop
+#
+# One class for all three. With `decay=0` and `amsgrad=False` it is Adam.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -251,25 +260,16 @@ for t in range(1, 1001):
 
 
 # %%
-def adam_path(grads, lr, eps, inside):
-    """Adam on one weight from 0, ε outside the root or, as deck E prints it, inside."""
-    w = m = v = 0.0
-    for t, g in enumerate(grads, 1):
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
-        w -= lr * m_hat / (math.sqrt(v_hat + eps) if inside else math.sqrt(v_hat) + eps)
-    return w
-
-
-grads = [0.01] * 20
-yours = np.zeros(1)
-optimiser = Adam([yours], lr=0.1, eps=1e-3)
-for g in grads:
-    optimiser.step([np.array([g])])
-print(
-    f"ε = 0.001, g = 0.01, 20 steps: yours {yours[0]:.4f}, outside {adam_path(grads, 0.1, 1e-3, False):.4f},", end=" "
-)
-print(f"inside (deck E) {adam_path(grads, 0.1, 1e-3, True):.4f}")
+yours, theirs = np.zeros(1), torch.zeros(1, dtype=torch.float64, requires_grad=True)
+ours, adam = Adam([yours], lr=0.1, eps=1e-3), torch.optim.Adam([theirs], lr=0.1, eps=1e-3)
+w = m = v = 0.0
+for t in range(1, 21):
+    ours.step([np.array([0.01])])
+    theirs.grad = torch.tensor([0.01], dtype=torch.float64)
+    adam.step()
+    m, v = 0.9 * m + 0.1 * 0.01, 0.999 * v + 0.001 * 0.01**2
+    w -= 0.1 * m / (1 - 0.9**t) / math.sqrt(v / (1 - 0.999**t) + 1e-3)  # ε inside the root, as deck E prints it
+print(f"g = 0.01, ε = 0.001, 20 steps: yours {yours[0]:.4f}, PyTorch's {theirs.item():.4f}, deck E's {w:.4f}")
 for label, lam, decay in [("λw in the gradient", 0.1, 0.0), ("AdamW", 0.0, 0.1)]:
     w = np.ones((2, 400))
     optimiser, rng = Adam([w], lr=0.01, decay=decay), np.random.default_rng(0)
@@ -278,11 +278,13 @@ for label, lam, decay in [("λw in the gradient", 0.1, 0.0), ("AdamW", 0.0, 0.1)
     print(f"{label}: 1 became on average {w[0].mean():.2f} under large gradients, {w[1].mean():.2f} under small ones")
 
 # %% [markdown]
-# The gradients of the second test are noise around 0, so only the decay should matter, by (1 − 0.001)⁵⁰⁰ ≈ 0.606. In the gradient, it is
-# lost where gradients are large, and takes away everything where they are small.
+# Where gradients are small, ε counts: inside the root as √ε ≈ 0.03, more than g. The gradients of the second test are noise around
+# 0, so only the decay should matter, by (1 − ηλ)⁵⁰⁰ = (1 − 0.001)⁵⁰⁰ ≈ 0.606. In the gradient, it is nearly lost where gradients
+# are large, and takes away everything where they are small.
 #
 # **AdaMax** replaces the root by the largest gradient of late, **Nadam** gives m̂ Nesterov's look-ahead. Now all eleven run through the
-# valley; the widget then turns it by 45°. Guess who loses most by that, and who lingers at the saddle.
+# valley. The widget then turns it by 45°; guess who loses most by that. Then choose its **saddle** (鞍点), which is flat in the middle,
+# rises along w₁ and falls along w₂: who lingers there?
 
 # %%
 # given: AdaMax
@@ -312,14 +314,15 @@ from course.kit.widgets import OptimiserRace
 OptimiserRace(landscape="turned")
 
 # %% [markdown]
-# No ranking: the straight valley flatters whoever has a rate per weight. From the widget's start, after 100 steps, Adagrad falls back from 6·10⁻³⁴ to 0.065 when it is turned, for no
-# rate per weight can stretch a direction between two weights; Nesterov keeps 10⁻⁷. At the saddle SGD lingers at −0.007, where most have reached the
-# bottom, −0.25.
+# No ranking: the straight valley flatters whoever has a rate per weight. Adadelta, whose first steps are 0.003 long, is still on
+# its way; RMSprop's never shrink, and it hops across the bottom. From the widget's start, after 100 steps, Adagrad falls
+# back from 6·10⁻³⁴ to 0.065 when the valley is turned (no rate per weight stretches a direction between two weights); Nesterov
+# keeps 10⁻⁷. At the saddle SGD lingers at −0.007; most have reached the bottom, −0.25.
 #
 # ## Schedules (学习率调度)
 #
 # Far away long steps help; near the bottom they jump around it. So the rate falls: in **steps**, in a **line**, along a **cosine**, or
-# when the held-out loss stands still (a **plateau**, 平台; exercise 7.7). At the very start, Adam's v and the random weights are worth little, and a
+# when the held-out loss stands still (a **plateau**, 平台; exercise 7.7). At the very start Adam's v rests on a few gradients, so a
 # **warm-up** (预热) begins with small steps.
 
 # %%
@@ -342,9 +345,11 @@ print("a noisy bowl, |w| at the end: constant rate", abs(w[0]).round(3), " cosin
 # %% [markdown]
 # ## First weights (参数初始化)
 #
-# A sum of n inputs of variance s² with independent weights of mean 0 and variance a² has variance n·a²·s². To keep it, a² = 1/n;
-# on the way back the sum runs over the outputs. **Glorot** takes the middle, a² = 2/(inputs + outputs). A uniform number between −v and v has variance v²/3, so v = √(6/(inputs
-# + outputs)). ReLU silences half of the units, so **He** doubles: a² = 2/inputs. One fixed range (deck E's ±0.01) knows nothing of n.
+# A unit adds up n inputs. If their squares are s² on average, and its weights independent, with mean 0 and variance a², the sum has
+# variance n·a²·s². Layer after layer: with n·a² below 1 the signal dies, above 1 it swells; a² = 1/n keeps it. On the way back the
+# sums run over the outputs. **Glorot** takes the middle, a² = 2/(inputs + outputs). A uniform number between −v and v has variance
+# v²/3, so v = √(6/(inputs + outputs)). ReLU halves the squares, so **He** doubles: a² = 2/inputs. One fixed range (deck E's ±0.01)
+# knows nothing of n.
 #
 # ### Exercise 7.4 · Draw them
 # ●○○ · 5 min · needs: the paragraph above
@@ -377,7 +382,7 @@ from course.kit.widgets import InitialisationDepth
 InitialisationDepth(rule="glorot", activation="tanh", depth=10)
 
 # %% [markdown]
-# Glorot keeps tanh's signal alive, He ReLU's, there and back; the fixed range loses both. (Set the widget's depth to 20.)
+# Glorot keeps tanh's signal alive, He ReLU's; the fixed range loses both. (The widget shows the way back too. Set its depth to 20.)
 #
 # Weights are only half of the product. **Input normalisation** (输入标准化) brings each input column to mean 0 and deviation 1, with the **training** set's
 # numbers, for new data as well. Otherwise a column in thousands makes a valley like the first cell's.
@@ -388,20 +393,18 @@ x = rng.normal(size=(500, 2)) * [1.0, 30.0] + [0.0, 100.0]
 y = x @ [2.0, 0.05]
 for label, data in [("raw", x), ("standardised", (x - x.mean(axis=0)) / x.std(axis=0))]:
     inputs = np.hstack([data, np.ones((500, 1))])
-    bend_of_loss = np.linalg.eigvalsh(inputs.T @ inputs / 500)
+    steep = np.linalg.eigvalsh(inputs.T @ inputs / 500)  # the valley's 1 and 100: eigenvalues, the flattest first
     w = np.zeros(3)
     for _ in range(200):
-        w -= 1.9 / bend_of_loss[-1] / 2 * inputs.T @ (inputs @ w - y) / 500
-    print(
-        f"{label}: steepest/flattest {bend_of_loss[-1] / bend_of_loss[0]:.3g}, error {np.mean((inputs @ w - y) ** 2):.2g}"
-    )
+        w -= 0.95 / steep[-1] * inputs.T @ (inputs @ w - y) / 500
+    print(f"{label}: steepest/flattest {steep[-1] / steep[0]:.3g}, error {np.mean((inputs @ w - y) ** 2):.2g}")
 
 # %% [markdown]
 # ## Clipping and residuals
 #
-# At a cliff of the loss one gradient can be a thousand times the usual one and throw the weights far away. **Gradient clipping** (梯度裁剪) shortens the **whole**
-# gradient, all arrays as one vector, to a limit; its direction stays. On paper: entries 3, 4 and 12 have norm √(9 + 16 + 144) = 13; with the limit
-# 6.5 everything is halved.
+# At a cliff of the loss one gradient can be a thousand times the usual one and throw the weights far away. **Gradient clipping**
+# (梯度裁剪) shortens the **whole** gradient, all arrays as one vector, to a limit; its direction stays. On paper: entries 3, 4 and 12
+# have norm √(9 + 16 + 144) = 13; with the limit 6.5 everything is halved.
 #
 # ### Exercise 7.5 · Clip
 # ●○○ · 10 min · needs: nothing
@@ -436,13 +439,13 @@ for skip in (0.0, 1.0):  # h = tanh(hW) + skip·h
     print(f"{'with' if skip else 'without'} residuals: mean |gradient| after 20 layers back {np.abs(grad).mean():.2g}")
 
 # %% [markdown]
-# Clipping does not cure vanishing; **residual connections** (残差连接, chapter 6) do.
+# Clipping only shortens. Against gradients that vanish, 0.0007 of 1 here, **residual connections** (残差连接, chapter 6) help.
 #
 # ## Against learning by heart
 #
-# **Dropout** (随机失活) silences each unit with probability p while training. Sums then shrink to 1 − p. **Standard** dropout multiplies by
-# 1 − p at test time; **inverted** divides by 1 − p in training and leaves testing alone. **DropConnect** silences single **weights**. (Not units, nor "instead of zeroing
-# weights", as deck E has it.)
+# **Dropout** (随机失活) silences each unit with probability p while training, so that no unit can rely on another. The next sums
+# shrink to 1 − p on average. **Standard** dropout multiplies by 1 − p at test time; **inverted** divides by 1 − p in training and leaves
+# testing alone. **DropConnect** silences single **weights**, not units. (Deck E has it "instead of zeroing weights".)
 #
 # ### Exercise 7.6 · Dropout, there and back
 # ●●○ · 15 min · needs: chapter 6's idea of a slope
@@ -482,10 +485,11 @@ from course.kit.widgets import DropoutViewer
 DropoutViewer(p=0.5)
 
 # %% [markdown]
-# In which two of the widget's four pictures are the spoken numbers scaled? (Inverted in training, standard at test time.)
+# Training and test agree but for the draw. In which two of the widget's four pictures is what the units say scaled? (Inverted in
+# training, standard at test time.)
 #
 # **Early stopping** (早停). The training loss falls on while the **held-out** loss turns up: from there the network learns the
-# samples, not the task. Since that curve is noisy, wait for some epochs in a row: **patience** (耐心).
+# samples, not the task. Since that curve is noisy, stop only after some epochs in a row without a new best: **patience** (耐心).
 #
 # ### Exercise 7.7 · Stop in time
 # ●●○ · 10 min · needs: nothing
@@ -518,12 +522,12 @@ for loss in (2.0, 1.5, 1.6, 1.7, 1.4, 1.4, 1.4, 1.3):  # decay on plateau: out o
 # %% [markdown]
 # ## Many workers
 #
-# **Synchronous** (同步): each worker takes its share at the same w, all wait for the slowest, the mean makes one update. **Asynchronous** (异步): each
-# applies its own gradient when ready and reads w again. Nobody waits, but a gradient is taken at an old w: its **staleness** (陈旧度) is how many
-# updates others made meanwhile.
+# **Synchronous** (同步): each worker takes its share of the data at the same w, all wait for the slowest, the mean of their gradients
+# makes one update. **Asynchronous** (异步): each applies its own gradient when ready and reads w again. Nobody waits, but a gradient is
+# taken at an old w: its **staleness** (陈旧度) is how many updates others made meanwhile.
 #
-# On paper, workers of 1 s and 2.5 s: updates at 1 (worker 0), 2 (0), 2.5 (1), 3 (0). Worker 1 read at 0 and writes third: staleness 2. Worker 0 then read at 2, and one
-# update came between: staleness 1.
+# On paper, workers of 1 s and 2.5 s: updates at 1 (worker 0), 2 (0), 2.5 (1), 3 (0). Worker 1 read at 0 and writes third: staleness 2.
+# The update at 3 is by worker 0, who read at 2; one update came between: staleness 1.
 
 # %% [markdown]
 # ### Exercise 7.8 · Workers that are late
@@ -576,13 +580,13 @@ for lr in (0.1, 0.5, 1.2):
         print(f"η = {lr}, 40 s, {label}: {before - 1} updates, off by {np.linalg.norm(path[before - 1] - 1):.2g}{late}")
 
 # %% [markdown]
-# More updates, less calm: asynchronous descent does 130 updates while the synchronous one waits for ten. But its fast workers count more
-# often, its end is pulled to their data, and with η = 1.2 old gradients blow it up, where the synchronous one still converges.
+# In 40 seconds asynchronous descent makes 130 updates, the synchronous one ten. At η = 0.1 that wins. But its fast workers count
+# more often, so its end is pulled to their data, and at η = 1.2 old gradients blow it up, where the synchronous one still converges.
 #
 # ## Choosing settings (超参数搜索)
 #
-# A **grid** of 16 tries 4 values of each setting; 16 **random** points try 16. If only one setting matters (often the rate), random search looks
-# four times as closely.
+# Two settings, 16 trials. A **grid** (网格) tries 4 values of each, 16 **random** points (随机搜索) try 16 of each. If only one of the two
+# matters (often the rate), does random search come four times as close to its best value?
 
 # %%
 found = {"grid": [], "random": []}
@@ -592,13 +596,16 @@ for seed in range(500):
     tried = {"grid": (np.arange(4) + 0.5) / 4, "random": rng.random(16)}  # values of that setting among 16 trials
     for kind, gaps in found.items():
         gaps.append(np.abs(tried[kind] - best).min())
-print({kind: f"misses the best rate by {np.mean(gaps):.3f}" for kind, gaps in found.items()})
+print({kind: f"misses the best value by {np.mean(gaps):.3f}" for kind, gaps in found.items()})
 
 # %% [markdown]
+# Twice as close: four even values leave no large gap, sixteen random ones do here and there.
+#
 # ## Real run: the next letter
 #
-# Four letters of the King James text, one-hot, 108 inputs; 64 tanh units; 27 answers. Genesis trains, the Psalms choose the settings (**development set**,
-# 开发集), the Gospels test, once, at the end. The race is fair: eight random rates for each optimiser, spread over powers of ten, two epochs each.
+# Four letters of the King James text, one-hot, 108 inputs; 64 tanh units; 27 answers, a to z and the space. Genesis trains, the Psalms
+# choose the settings (**development set**, 开发集), the Gospels test, once, at the end. The race is fair: eight random rates for each
+# optimiser, spread over powers of ten, two epochs each.
 #
 # The loop is `fit` of the course's kit: it shows progress, stops early, writes checkpoints and resumes from them. It trains whatever has `step`,
 # `state_dict` and `load_state_dict`.
@@ -752,9 +759,9 @@ for _ in range(120):
 print(said)
 
 # %% [markdown]
-# Adam falls fastest on Genesis. On new text the three are close, and momentum, slowest on Genesis, is ahead: its effective rate η/(1 − μ) ≈ 0.24 was below SGD's 0.83. Two epochs choose rates
-# for two epochs. Deck E cites both sides (Wilson et al. 2017 for SGD, Denkowski & Neubig 2017 for Adam with decay): measure. (Last digits differ
-# between machines.)
+# Adam falls fastest on Genesis. On new text the three are close, and momentum, slowest on Genesis, is ahead: its effective rate
+# η/(1 − μ) ≈ 0.24 was below SGD's 0.83. And the rates were chosen after two epochs; twelve might choose others. Deck E cites both sides
+# (Wilson et al. 2017 for SGD, Denkowski & Neubig 2017 for Adam with decay), so measure. (Last digits differ between machines.)
 #
 # ## Where it goes wrong
 #
@@ -798,12 +805,12 @@ print(*(np.linalg.norm(grad).round(3) for grad in clip_by_global_norm(grads, 5.0
 # </details>
 # <details><summary>You double the batch. What becomes of the noise?</summary>
 #
-# It falls by √2; the steps of an epoch are halved.
+# It is divided by √2, and an epoch has half as many steps.
 #
 # </details>
 # <details><summary>Why must the network's data order be a function of the epoch's number for a run that resumes?</summary>
 #
-# Else the resumed epoch sees other batches, and other bits come out.
+# Otherwise the epoch after the break sees other batches than it would have without one, and other weights come out.
 #
 # </details>
 
@@ -817,9 +824,9 @@ print(*(np.linalg.norm(grad).round(3) for grad in clip_by_global_norm(grads, 5.0
 #
 # | deck | printed | true | shown by |
 # | --- | --- | --- | --- |
-# | E | Adam's ε inside the root | outside: −1.8182 against −0.6030 after 20 steps | cell after 7.3 |
+# | E | Adam's ε inside the root | outside, as in PyTorch: −1.8182, not −0.6030, after 20 steps | cell after 7.3 |
 # | E | Adagrad's ε inside the root | outside in PyTorch | test |
-# | E | G, v called a variance | mean of squares, no mean taken off | Adagrad |
+# | E | G, v called a variance | a sum (G) or a mean (v) of squares, no mean taken off | Adagrad |
 # | E | "DropConnect instead of zeroing weights" | it zeroes weights, dropout zeroes units | 7.6 |
 # | A | SGD converges slowly | per step; per sample it was ahead (chapter 6) | chapter 6 |
 #
