@@ -119,7 +119,7 @@ def explain(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair]
 
 
 def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
-    """Not finite for large inputs, and right in every row that is finite."""
+    """Not finite for large inputs and only there, and right in every row that is finite."""
     largest = 0.0
     for pair in pairs:
         want, have = pair.want, pair.have
@@ -131,10 +131,10 @@ def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None
         rows = finite.all(axis=-1, keepdims=True) if have.ndim > 1 else finite
         if not agree(np.where(rows, want, 0.0), np.where(rows, have, 0.0)):
             return None
-        sizes = (float(np.max(np.abs(a), initial=0)) for a in pair.inputs.values() if a.dtype.kind in "fiu")
-        largest = max(largest, *sizes, 0.0)
-    if largest < 80:
-        return None
+        sizes = [float(np.max(np.abs(a), initial=0)) for a in pair.inputs.values() if a.dtype.kind in "fiu"]
+        if max(sizes, default=0.0) < 80:
+            return None  # small inputs do it too: 0/0, say
+        largest = max(largest, *sizes)
     return Diagnosis(
         "overflow",
         f"{subject} is not finite where inputs are large: an exponential overflowed, and ∞/∞ or ∞ − ∞ is NaN.",
@@ -188,7 +188,7 @@ def _shapes(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
                         "missing sum",
                         f"{subject} still has the axis of length {have.shape[axis]} over which a {word} is missing.",
                         f"the {word} of your answer over axis {axis} is the right answer",
-                        "Who shares this parameter? Everyone who shares it adds to its gradient.",
+                        "Which axis is gone in the docstring's shape? In a gradient, everyone who shares a parameter adds to it.",
                     )
     if want.ndim == have.ndim + 1 or (have.ndim == want.ndim and have.size < want.size):
         for axis in range(want.ndim):
@@ -455,6 +455,8 @@ def _masked(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
             where = ((first == 0) | np.isneginf(first)) & (second != first)
             if not where.any() or where.all() or not agree(np.where(where, 0, p.want), np.where(where, 0, p.have)):
                 break
+            if np.isnan(second[where]).any():  # 0/0 rather than a forgotten condition
+                break
             kept.append(where)
         if len(kept) < len(same):
             continue
@@ -616,7 +618,7 @@ def _imprecise(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | Non
         if scale == 0 or not np.isfinite(scale) or not np.isfinite(p.have).all():
             return None
         worst = max(worst, float(np.max(np.abs(p.have - p.want), initial=0.0)) / scale)
-    if not 0 < worst < 1e-3:
+    if not 1e-16 < worst < 1e-3:  # below, only entries much smaller than the largest can be wrong
         return None
     digits = int(-math.log10(worst))
     return Diagnosis(
