@@ -135,7 +135,7 @@ def explain(pairs: list[Pair], agree: Agree, subject: str, right: Sequence[Pair]
 
 
 def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
-    """Not finite for large inputs, and right in every row that is finite."""
+    """Not finite for large inputs and only there, and right in every row that is finite."""
     largest = 0.0
     for pair in pairs:
         want, have = pair.want, pair.have
@@ -150,10 +150,10 @@ def _unstable(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None
         numbers = [a for a in pair.inputs.values() if a.dtype.kind in "fiu"]
         if not all(np.isfinite(a).all() for a in numbers):
             return None  # what is not finite came in with the inputs; no exponential need have overflowed
-        sizes = (float(np.max(np.abs(a), initial=0)) for a in numbers)
-        largest = max(largest, *sizes, 0.0)
-    if largest < 80:
-        return None
+        sizes = [float(np.max(np.abs(a), initial=0)) for a in numbers]
+        if max(sizes, default=0.0) < 80:
+            return None  # small inputs do it too: 0/0, say
+        largest = max(largest, *sizes)
     return Diagnosis(
         "overflow",
         f"{subject} is not finite where inputs are large: an exponential overflowed, and ∞/∞ or ∞ − ∞ is NaN.",
@@ -476,6 +476,8 @@ def _masked(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
             where = ((first == 0) | np.isneginf(first)) & (second != first)
             if not where.any() or where.all() or not agree(np.where(where, 0, p.want), np.where(where, 0, p.have)):
                 break
+            if np.isnan(second[where]).any():  # 0/0 rather than a forgotten condition
+                break
             kept.append(where)
         if len(kept) < len(same):
             continue
@@ -637,7 +639,7 @@ def _imprecise(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | Non
         if scale == 0 or not np.isfinite(scale) or not np.isfinite(p.have).all():
             return None
         worst = max(worst, float(np.max(np.abs(p.have - p.want), initial=0.0)) / scale)
-    if not 0 < worst < 1e-3:
+    if not 1e-16 < worst < 1e-3:  # below, only entries much smaller than the largest can be wrong
         return None
     digits = int(-math.log10(worst))
     return Diagnosis(

@@ -198,7 +198,7 @@ def turned_components(components: np.ndarray, axes: np.ndarray) -> np.ndarray:
 
     Args:
         components: float64 with r ≥ 1 axes, each of n elements: the values at the old basis vectors.
-        axes: (n, n) float64; row a holds the new basis vector a, written in the old basis.
+        axes: (n, n) float64; row a holds the new basis vector a, written in the old basis. Any basis will do.
 
     Returns:
         float64, same shape as components: the values at the new basis vectors.

@@ -331,6 +331,7 @@ def printed(solved: tuple[str, dict[str, Any]]) -> str:
         "               a + 0: strides   [4, 1], a[0, 0] is now  0, copy",
         "             reshape: strides   [6, 1], a[0, 0] is now 99, view",
         "  transpose, reshape: strides   [6, 1], a[0, 0] is now  0, copy",
+        "row by row, the transpose reads places [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]",
         "(8, 3) False · torch's view: refused",
         "(2, 12) False · torch's view: refused",
         "(2, 2, 2, 3) True · torch's view: view",
@@ -339,13 +340,15 @@ def printed(solved: tuple[str, dict[str, Any]]) -> str:
         "strides of b, broadcast: [0, 1]",
         "(2, 4) + (2,) → does not fit\n(2, 4) + (2, 1) → (2, 4)\n(3, 1) + (4,) → (3, 4)",
         "(5, 1, 4) + (3, 1) → (5, 3, 4)\n(4, 1) + (4,) → (4, 4)",
+        "a bias a channel: [1. 2. 3.]",
         "equal: True · ReLU(2, −0.3) = [2. 0.]",
         "rows of the result: [[2.0, 1.0]]",
         "(5, 3, 3) × (3, 1): (5, 3, 1), × (3, 2): (5, 3, 2)",
         "inverse [[-1.0, 2.0], [3.0, -5.0]]  a a⁻¹ = I: True",
         "x = [[1. 2.]]  check x aᵀ = [[9. 5.]]",
         "a*a [[25.0, 4.0], [9.0, 1.0]]  a@a [[31.0, 12.0], [18.0, 7.0]]  (aw)ᵀ = wᵀaᵀ: True",
-        "einsum: row sums of w [-1. -1.  2.  0.]  diagonal of x[0] [ 1.  6. 11. 16.]",
+        "einsum: row sums of w [-1. -1.  2.  0.]  diagonal of x[0] [ 1.  6. 11. 16.]\ndot product of w's columns: 1.0\n",
+        "your recipe gives x @ w: True",
         "split: [(2, 2), (2, 2), (2, 2)]  views: True",
         "(6, 2)  stacked: (3, 2, 2)\ntorch the same: True",
         "['p = 1: 7.0000', 'p = 2: 5.0000', 'p = 10: 4.0220', 'p = inf: 4.0000']",
@@ -458,3 +461,45 @@ def test_a_huge_answer_is_diagnosed_without_a_warning() -> None:
             assert verdict.misconception == made.name
         doubled = verdict_of(by_name("p_norm").sheet("a secret"), lambda x, p: 2 * by_name("p_norm").reference(x, p))
         assert not doubled.passed
+
+
+def answer_of(name: str, student: Any) -> Any:
+    return verdict_of(by_name(name).sheet("a secret"), student)
+
+
+def test_the_trace_s_missing_sum_is_not_explained_by_a_gradient() -> None:
+    recipe = by_name("einsum_recipe").reference
+    verdict = answer_of("einsum_recipe", lambda name: "ii->i" if name == "trace" else recipe(name))
+    assert "over which a sum is missing" in verdict.headline
+    assert "Who shares" not in str(verdict)
+
+
+def test_a_recipe_with_too_few_operands_or_a_foreign_sign_is_told_so() -> None:
+    recipe = by_name("einsum_recipe").reference
+    verdict = answer_of("einsum_recipe", lambda name: "ij->i" if name == "squared row norms" else recipe(name))
+    assert "names 1 operand(s) before the arrow, but the formula multiplies 2" in verdict.headline
+    verdict = answer_of("einsum_recipe", lambda name: "pi·iq->pq" if name == "matrix product" else recipe(name))
+    assert "signs other than letters" in verdict.headline
+
+
+def test_zero_by_zero_is_not_called_an_overflow() -> None:
+    def never_asks_for_zero(x: np.ndarray, p: float) -> np.ndarray:
+        largest = np.abs(x).max(axis=1)
+        return np.asarray(largest * ((np.abs(x) / largest[:, None]) ** p).sum(axis=1) ** (1 / p))
+
+    verdict = answer_of("p_norm", never_asks_for_zero)
+    assert verdict.diagnosis != "overflow"
+    assert "NaN (not a number) at [2]" in verdict.headline
+    assert "exponential" not in str(verdict)
+
+
+def test_a_small_number_added_to_the_scale_is_not_called_right_to_212_digits() -> None:
+    def padded(x: np.ndarray, p: float) -> np.ndarray:
+        largest = np.abs(x).max(axis=1) + 1e-300
+        if p == math.inf:
+            return np.abs(x).max(axis=1)
+        return np.asarray(largest * ((np.abs(x) / (largest[:, None] + 1e-12)) ** p).sum(axis=1) ** (1 / p))
+
+    verdict = answer_of("p_norm", padded)
+    assert not verdict.passed
+    assert not re.search(r"about \d{3} digits", verdict.headline)

@@ -85,17 +85,17 @@ def neighbour_s_size_alone(shape, index, order):
 
 
 @locate.mistake(
-    "The strides are right, the offset begins to count at 1. The element with all indices 0 is the first, at place 0."
+    "For order C the strides stand in the order in which you found them, the fastest axis first. They belong to the axes: the "
+    "stride of the last axis comes last."
 )
-def offset_from_one(shape, index, order):
+def strides_listed_as_they_were_found(shape, index, order):
     if order not in ("C", "F") or any(not 0 <= i < n for i, n in zip(index, shape, strict=True)):
         raise ValueError(shape)
-    strides, step = [0] * len(shape), 1
-    axes = list(range(len(shape)))
-    for axis in axes if order == "F" else axes[::-1]:
-        strides[axis] = step
-        step *= shape[axis]
-    return tuple(strides), sum(i * s for i, s in zip(index, strides, strict=True)) + 1
+    strides, step = [], 1
+    for size in shape if order == "F" else shape[::-1]:
+        strides.append(step)
+        step *= size
+    return tuple(strides), sum(i * s for i, s in zip(index, strides, strict=True))
 
 
 @locate.mistake(
@@ -196,12 +196,18 @@ def only_dense_arrays(shape, strides, new_shape):
 
 
 @reshape_is_view.mistake(
-    "Reshape always says yes in NumPy, but not always without copying. Flatten a transposed matrix: could one stride walk "
-    "through its storage in that order?"
+    "The first break decides in your code, whatever comes after it. A cut at one break is no promise for the next: say True only "
+    "when every break has its cut."
 )
-def always_a_view(shape, strides, new_shape):
+def the_first_break_decides(shape, strides, new_shape):
     if math.prod(shape) != math.prod(new_shape):
         raise ValueError(shape)
+    axes = [axis for axis in range(len(shape)) if shape[axis] > 1]
+    cuts = [math.prod(new_shape[:k]) for k in range(len(new_shape) + 1)]
+    for k in range(len(axes) - 1):
+        outer, inner = axes[k], axes[k + 1]
+        if strides[outer] != shape[inner] * strides[inner]:
+            return math.prod(shape[: outer + 1]) in cuts
     return True
 
 
@@ -215,7 +221,7 @@ def axes_of_one_in_the_way(shape, strides, new_shape):
     cuts = [math.prod(new_shape[:k]) for k in range(len(new_shape) + 1)]
     for k in range(len(shape) - 1):
         broken = strides[k] != shape[k + 1] * strides[k + 1]
-        if broken and math.prod(shape[: k + 1]) not in cuts[:-1]:
+        if broken and math.prod(shape[: k + 1]) not in cuts:
             return False
     return True
 
@@ -250,7 +256,7 @@ def outer_size_in_the_product(shape, strides, new_shape):
 
 
 @reshape_is_view.mistake(
-    "A cut is a number of elements, the product of all leading sizes, not the size of one axis. Compare products with "
+    "A cut is a number of elements, the product of all leading sizes, not the size of one new axis. Compare products with "
     "products: the old axes up to the break with the new axes up to a cut."
 )
 def sizes_instead_of_products(shape, strides, new_shape):
@@ -259,7 +265,8 @@ def sizes_instead_of_products(shape, strides, new_shape):
     axes = [axis for axis in range(len(shape)) if shape[axis] > 1]
     for k in range(len(axes) - 1):
         outer, inner = axes[k], axes[k + 1]
-        if strides[outer] != shape[inner] * strides[inner] and shape[outer] not in new_shape:
+        broken = strides[outer] != shape[inner] * strides[inner]
+        if broken and math.prod(shape[: outer + 1]) not in new_shape:
             return False
     return True
 
@@ -376,13 +383,14 @@ def one_number_slips_through(s, b, axis):
     return s + b.reshape(shape)
 
 
-@add_bias.mistake("The bias is taken away where it should be added. What comes out for s = 0?")
-def takes_it_away(s, b, axis):
+@add_bias.mistake(
+    "A negative axis counts from the end. No position k that you run through equals −1, so the size of b is put nowhere. A list "
+    "takes −1 as an index; where you compare positions, compare them with axis % s.ndim."
+)
+def negative_axes_never_meet(s, b, axis):
     if b.shape != (s.shape[axis],):
         raise ValueError("shape of b")
-    shape = [1] * s.ndim
-    shape[axis] = -1
-    return s - b.reshape(shape)
+    return s + b.reshape([len(b) if k == axis else 1 for k in range(s.ndim)])
 
 
 @add_bias.variant
@@ -451,6 +459,13 @@ def ask_for_the_recipe(student, name, operands):
 def follow_the_recipe(value, name, operands):
     if type(value) is not str or len(value) > 100:
         raise TypeError("subscripts are a text such as 'ij -> ji'")
+    if not value.isascii():
+        raise TypeError(f"{value!r} has signs other than letters, commas, dots and the arrow ->")
+    named = value.split("->")[0].count(",") + 1
+    if named != len(operands):
+        raise TypeError(
+            f"{value!r} names {named} operand(s) before the arrow, but the formula multiplies {len(operands)}"
+        )
     try:
         return np.einsum(value, *operands)
     except ValueError as error:
@@ -632,7 +647,7 @@ def one_question_at_a_time(name):
 
 
 # ---- p_norm ----------------------------------------------------------------------------------------------------------
-@exercise(ref.p_norm, points=3, returns=("norms", "numeric_warning", "input_changed"), rtol=1e-9, atol=0.0)
+@exercise(ref.p_norm, points=3, returns=("norms", "a floating-point warning", "x was overwritten"), rtol=1e-9, atol=0.0)
 def p_norm(rng: np.random.Generator) -> Iterator[Case]:
     """Measure every row by its p-norm, without overflow."""
     yield case("by hand", x=np.array([[3.0, -4.0], [0.0, -2.0], [0.0, 0.0]]), p=2.0)
@@ -660,7 +675,7 @@ def whether_x_is_as_it_was(value, x, p):
 
 @p_norm.mistake(
     "The formula as it stands overflows: 1e200 squared is more than a float64 can hold, and 1e-200 squared is 0. Divide each "
-    "row by its largest size first, and multiply at the end."
+    "row by its largest absolute value first, and multiply at the end."
 )
 def as_the_formula_stands(x, p):
     size = np.abs(x)
@@ -670,8 +685,8 @@ def as_the_formula_stands(x, p):
 
 
 @p_norm.mistake(
-    "A row of zeros has the largest size 0, and 0 divided by 0 is NaN. Its norm is 0. Which number can you safely divide such a "
-    "row by instead?"
+    "In a row of zeros the largest absolute value is 0, and 0 divided by 0 is NaN. Its norm is 0. Which number can you safely "
+    "divide such a row by instead?"
 )
 def zero_by_zero(x, p):
     size = np.abs(x)
@@ -696,9 +711,9 @@ def without_the_root(x, p):
     "|x| of every element first."
 )
 def signs_cancel(x, p):
-    if p == math.inf:
-        return x.max(axis=1)
     largest = np.abs(x).max(axis=1)
+    if p == math.inf:
+        return largest
     scale = np.where(largest > 0, largest, 1.0)
     return scale * np.sum((x / scale[:, None]) ** p, axis=1) ** (1 / p)
 
@@ -716,7 +731,7 @@ def measures_columns(x, p):
 
 
 @p_norm.mistake(
-    "One largest size for the whole matrix: next to a huge row a tiny one is rounded away to 0. Every row needs its own scale."
+    "One largest value for the whole matrix: next to a huge row a tiny one is rounded away to 0. Every row needs its own scale."
 )
 def one_scale_for_all_rows(x, p):
     size = np.abs(x)
@@ -814,16 +829,16 @@ def shifts_before_the_turn(mirror, angle, shift):
 
 
 @picture_matrix.mistake(
-    "The mirror acts last, so the turn and the shift are mirrored as well. It should act on the point first: in a product for "
-    "rows the first map stands on the left."
+    "The product stands in the order for columns, with the last map on the left. Rows read from left to right: the mirror acts "
+    "first, so it stands first, then the turn, then the shift."
 )
-def mirrors_at_the_end(mirror, angle, shift):
+def product_in_the_order_for_columns(mirror, angle, shift):
     cos, sin = math.cos(angle), math.sin(angle)
     mirrored = np.diag([-1.0 if mirror else 1.0, 1.0, 1.0, 1.0])
     turned = np.array([[cos, 0, sin, 0], [0, 1, 0, 0], [-sin, 0, cos, 0], [0, 0, 0, 1.0]])
     moved = np.eye(4)
     moved[3, :3] = shift
-    motion = turned @ moved @ mirrored
+    motion = moved @ turned @ mirrored
     return motion, motion[:, :2]
 
 
@@ -928,15 +943,13 @@ def turns_the_first_axis_only(components, axes):
 
 
 @turned_components.mistake(
-    "This is the rule for a matrix that maps vectors, with an inverse on one side. A function of two vectors takes the new basis "
-    "vectors on both sides, with no inverse; they agree only for turned axes, not for stretched ones."
+    "Only the last axis of the table was turned. If you loop over the axes: does each round go on with the table of the round "
+    "before, or begin with `components` again?"
 )
-def similarity_instead_of_congruence(components, axes):
-    if components.ndim != 2:
-        for k in range(components.ndim):
-            components = np.moveaxis(np.tensordot(axes, components, axes=(1, k)), 0, k)
-        return components
-    return axes @ components @ np.linalg.inv(axes)
+def each_round_begins_again(components, axes):
+    for k in range(components.ndim):
+        turned = np.moveaxis(np.tensordot(components, axes, axes=(k, 1)), -1, k)
+    return turned
 
 
 @turned_components.mistake(
@@ -950,11 +963,13 @@ def axes_come_out_in_another_order(components, axes):
 
 
 @turned_components.mistake(
-    "The components are as they were. The tensor is the same in all axes, its components are not: they are its values at the "
-    "basis vectors, and those have changed."
+    "tensordot puts the new axis at the end, so the next round meets another axis than you think: one is turned twice, another "
+    "never. Move the new axis back to the place of the one it replaced."
 )
-def says_nothing_changes(components, axes):
-    return components.copy()
+def the_next_round_meets_another_axis(components, axes):
+    for k in range(components.ndim):
+        components = np.tensordot(components, axes, axes=(k, 1))
+    return components
 
 
 @turned_components.mistake(

@@ -52,8 +52,8 @@ print(f"transpose {seconds(lambda: big.T):.7f} s, then flatten {seconds(lambda: 
 # %% [markdown]
 # Transposing is free; flattening afterwards is not. The rest of this part explains why.
 #
-# A **tensor** (张量) is, in a program, an array with any number of axes. How many is its **rank** or order (阶); `ndim` in
-# NumPy. The size of each axis, in a tuple, is its **shape** (形状).
+# A **tensor** (张量) is, in a program, an array with any number of axes. The number of axes is its **rank** or order (阶),
+# `ndim` in NumPy. Their sizes, in a tuple, are its **shape** (形状).
 #
 # | | rank | shape | example |
 # | --- | --- | --- | --- |
@@ -72,10 +72,12 @@ print(f"transpose {seconds(lambda: big.T):.7f} s, then flatten {seconds(lambda: 
 #
 # $$\text{place} = \sum_k \text{index}_k \cdot \text{stride}_k .$$
 #
-# In **order C** the last index runs fastest, in **order F** the first. Worked example: shape (2, 2, 3), order C. A step along the last axis is 1
-# element, along the middle one 3 (a row), along the first 2 · 3 = 6 (a matrix). So element [1, 0, 2] lies at 1·6 + 0·3 + 2·1 = 8.
+# In **order C** (行优先) the last index runs fastest, in **order F** (列优先, F for Fortran) the first. Worked example: shape (2, 2, 3), order C. A step
+# along the last axis is 1 element, along the middle one 3 (a row), along the first 2 · 3 = 6 (a matrix). So element [1, 0, 2] lies at
+# 1·6 + 0·3 + 2·1 = 8.
 #
-# Deck A stores T(1:2, 1:2, 1:3), the numbers 1 to 12, and calls its size 3 × 2 × 2. Which order is that, and which number is at [1, 0, 2]?
+# Deck A stores the numbers 1 to 12 as T(1:2, 1:2, 1:3), the bounds of three indices, and calls the size 3 × 2 × 2. Can both describe one storage?
+# And which number is at [1, 0, 2]?
 
 # %%
 numbers = np.arange(1, 13)
@@ -110,7 +112,7 @@ TensorExplorer()
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
-# Which axis has stride 1? Then go on to the next faster-to-slower axis: how many elements does one step jump over?
+# Which axis has stride 1? How many elements does one step along the next slower axis jump over, and along the one after that?
 #
 # </details>
 # <details><summary>Hint 2: almost there</summary>
@@ -143,6 +145,7 @@ for name, make in {
     made[0, 0] = 99
     strides = [s // 8 for s in made.strides]
     print(f"{name:>20}: strides {strides!s:>8}, a[0, 0] is now {a[0, 0]:2d}, {'view' if a[0, 0] == 99 else 'copy'}")
+print("row by row, the transpose reads places", [locate((3, 4), (j, i), "C")[1] for i in range(4) for j in range(3)])
 
 # %% [markdown]
 # Two views of one matrix, and yet the last line copies. Why? Flattened, the transpose reads places 0, 4, 8, 1, 5, …: steps of 4, 4, then −7. No stride
@@ -152,9 +155,9 @@ for name, make in {
 #
 # $$\text{stride}_{outer} = \text{size}_{inner} \cdot \text{stride}_{inner}.$$
 #
-# Otherwise there is a **break** between them. Count the elements on its outer side: the product of all sizes up to and including the outer axis. A
-# reshape is a view if the new shape has a **cut** at each break: some product of its leading sizes is that number. Axes of size 1 never move; leave
-# them out.
+# Otherwise there is a **break** between them, after as many elements as the product of all sizes up to and including the outer axis. A reshape is a
+# view exactly if the new shape has a **cut** at every break: the product of some of its leading sizes is that number. Axes of size 1 never move;
+# leave them out.
 
 # %% [markdown]
 # On paper: the transpose above has shape (4, 3), strides (1, 4). 1 ≠ 3 · 4: a break after 4 elements. New shape (2, 2, 3) has the leading products 2 and
@@ -162,6 +165,8 @@ for name, make in {
 #
 # ### Exercise 1.2 · View or copy?
 # ●●● · 20 min · needs: the rule
+#
+# Know before you reshape whether you will share the storage.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -254,6 +259,8 @@ TensorExplorer(mode="broadcast")
 # factor for a million numbers.
 
 # %%
+images = np.zeros((2, 3, 4, 4))  # images × channels × height × width
+print("a bias a channel:", add_bias(images, np.array([1.0, 2.0, 3.0]), axis=1)[0, :, 0, 0])
 z = np.random.default_rng(0).normal(size=1_000_000)
 
 
@@ -277,8 +284,8 @@ print(f"loop {slow:.3f} s, vectorised {fast:.5f} s: {slow / fast:.0f} times as f
 # $$c_{pq} = \sum_i a_{pi}\, b_{iq}, \qquad \underset{(n,\,k)}{a}\ \underset{(k,\,m)}{b} = \underset{(n,\,m)}{c}.$$
 #
 # The **last** axis of a meets the **first** of b. With more axes on a, all but the last pass through: (…, k) × (k, m) → (…, m). Worked example, deck A:
-# x is (4, 4, 4), its matrix g has rows (n, n+1, n+2, n+3); w is (4, 2) with columns (−1, 0, 1, 0) and (0, −1, 1, 0). Each row gives
-# −n + (n+2) = 2 and −(n+1) + (n+2) = 1. So all sixteen rows are (2, 1).
+# every row of x, (4, 4, 4), has the form (n, n+1, n+2, n+3); the columns of w, (4, 2), are (−1, 0, 1, 0) and (0, −1, 1, 0). A row gives −n + (n+2) = 2
+# and −(n+1) + (n+2) = 1, whatever n is. So all sixteen rows of the result are (2, 1).
 
 # %%
 x = np.add.outer(np.arange(4), np.arange(1, 17).reshape(4, 4)).astype(float)  # (4, 4, 4)
@@ -294,15 +301,17 @@ folded = (x.reshape(16, 4) @ w).reshape(4, 4, 2)  # fold the leading axes, one p
 for name, result in {"@": x @ w, "folded": folded, "torch": (torch.tensor(x) @ torch.tensor(w)).numpy()}.items():
     print(f"{name:>7}: {result.shape}, as the loops: {np.array_equal(result, by_loops)}")
 print("rows of the result:", np.unique(by_loops.reshape(-1, 2), axis=0).tolist())
+# einsum is explained below the cell:
 print("einsum: row sums of w", np.einsum("km->k", w), " diagonal of x[0]", np.einsum("kk->k", x[0]))
+print("dot product of w's columns:", np.einsum("k,k->", w[:, 0], w[:, 1]))
 print("(5, 3, 3) × (3, 1):", (np.ones((5, 3, 3)) @ np.ones((3, 1))).shape, end=", ")
 print("× (3, 2):", (np.ones((5, 3, 3)) @ np.ones((3, 2))).shape)
 
 # %% [markdown]
-# The deck's "first dimension of x" is the last axis here: there it counts from the fastest, though it writes the shape as … × n.
+# Deck A says that w meets the "first dimension" of x. There it counts from the fastest axis, which is our last.
 #
-# **Einsum** takes the formula itself: a letter for each index; letters missing after the arrow are summed over. r_k = Σ_m a_km becomes "km->k", d_k = a_kk
-# "kk->k", s = Σ_k u_k v_k "k,k->".
+# **Einsum** (爱因斯坦求和) takes the formula itself: a letter for each index, a comma between the operands, the result's letters after the arrow. Letters
+# that are missing there are summed over. The cell has three: r_k = Σ_m a_km is "km->k", d_k = a_kk is "kk->k", s = Σ_k u_k v_k is "k,k->".
 #
 # ### Exercise 1.4 · Seven recipes
 # ●●○ · 15 min · needs: the three examples
@@ -311,7 +320,8 @@ print("× (3, 2):", (np.ones((5, 3, 3)) @ np.ones((3, 2))).shape)
 #
 # <details><summary>Hint</summary>
 #
-# Copy the indices of each operand in order; then those left of the =. A letter under a Σ must not stand after the arrow; nothing there is a scalar.
+# Copy the indices of each operand in order; then those left of the =. A letter under a Σ must not stand after the arrow; a single number has no letter
+# there.
 #
 # </details>
 
@@ -319,7 +329,7 @@ print("× (3, 2):", (np.ones((5, 3, 3)) @ np.ones((3, 2))).shape)
 # exercise: einsum_recipe
 
 # %%
-print(np.array_equal(np.einsum(einsum_recipe("tensor times matrix"), x, w), x @ w))
+print("your recipe gives x @ w:", np.array_equal(np.einsum(einsum_recipe("tensor times matrix"), x, w), x @ w))
 a, b = np.random.default_rng(0).normal(size=(2, 120, 120))
 
 
@@ -333,16 +343,16 @@ def product_in_loops(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return c
 
 
-slow, fast = seconds(lambda: product_in_loops(a, b), times=1), seconds(lambda: a @ b, times=10)
+slow, fast = seconds(lambda: product_in_loops(a, b), times=1), seconds(lambda: a @ b, times=100)
 print(f"three loops {slow:.3f} s, a @ b {fast:.6f} s: {slow / fast:,.0f} times as fast")
 
 # %% [markdown]
-# Thousands of times: on top of the compiled loop, each number that is fetched is used often.
+# Thousands of times: the product runs compiled, and it uses each number that it fetches from memory many times.
 #
 # ## Identity, transpose, inverse
 #
 # The **identity** (单位矩阵) I has ones on its diagonal: aI = a. The **transpose** (转置) swaps the two axes. The **inverse** (逆矩阵) of a square a undoes
-# it: a a⁻¹ = I. Deck A's system 5x₁ + 2x₂ = y₁, 3x₁ + x₂ = y₂ is x aᵀ = y in rows. On paper: det a = 5·1 − 2·3 = −1, so a⁻¹ is
+# it: a a⁻¹ = I. Deck A's system 5x₁ + 2x₂ = y₁, 3x₁ + x₂ = y₂ is x aᵀ = y in rows; y = (9, 5) gives x = (1, 2). On paper: det a = 5·1 − 2·3 = −1, so a⁻¹ is
 #
 # $$\frac{1}{-1}\begin{pmatrix} 1 & -2 \\ -3 & 5\end{pmatrix} = \begin{pmatrix} -1 & 2 \\ 3 & -5\end{pmatrix}.$$
 #
@@ -385,10 +395,10 @@ print("torch the same:", all(np.array_equal(p, q) for p, q in zip(parts, t.chunk
 # %% [markdown]
 # ## Norms
 #
-# How long is a vector? The **p-norm** (范数) is ‖x‖ₚ = (Σ|xᵢ|ᵖ)^(1/p). For (3, −4): p = 1 gives 7, p = 2 gives 5, and large p approaches the largest size, 4,
-# which is called ‖x‖_∞.
+# How long is a vector? The **p-norm** (范数) is ‖x‖ₚ = (Σ|xᵢ|ᵖ)^(1/p). For (3, −4): p = 1 gives 7, p = 2 gives 5. As p grows, the norm approaches the largest
+# |xᵢ|, here 4, which is called ‖x‖_∞.
 #
-# The formula has a trap: (10²⁰⁰)² overflows. Divide by the largest size m = max|xᵢ| first:
+# The formula has a trap: (10²⁰⁰)² = 10⁴⁰⁰ is more than a float64 can hold. It overflows to ∞. Divide by m = max|xᵢ| first:
 #
 # $$\|x\|_p = m \cdot \left\|x / m\right\|_p, \qquad \text{since}\quad \Big(\sum_i |x_i|^p\Big)^{1/p} = m\Big(\sum_i |x_i/m|^p\Big)^{1/p}.$$
 #
@@ -411,7 +421,7 @@ with np.errstate(over="ignore"):
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
-# The largest size of each *row*: which axis, and which shape does it need to divide the rows?
+# The largest |x| of each *row*: which axis is that, and which shape must it have to divide the rows?
 #
 # </details>
 # <details><summary>Hint 2: which identity</summary>
@@ -421,7 +431,8 @@ with np.errstate(over="ignore"):
 # </details>
 # <details><summary>Hint 3: almost there</summary>
 #
-# A row of zeros has m = 0. Use np.where to put a harmless number in its place, and see that 0 comes out. p = ∞ needs no power at all.
+# A row of zeros has m = 0. Put a harmless number in its place before you divide, with np.where; around the division it would be too late, as
+# np.where gets both its arguments computed. See that 0 comes out. p = ∞ needs no power at all.
 #
 # </details>
 
@@ -459,7 +470,8 @@ figure = plotting.draw_outlines(plotting.LETTER_F, {name: f(plotting.LETTER_F) f
 plt.show()
 
 # %% [markdown]
-# diag(1, −1, 1) turns nothing: its determinant is −1, it **mirrors** (镜像). And the **shift** (平移) is the one map that is not linear: it is **affine** (仿射), xW + b.
+# Deck A's diag(1, −1, 1), here without the third axis, turns nothing: its determinant is −1, it **mirrors** (镜像). And of the four only the **shift** (平移)
+# is not linear: it is **affine** (仿射), xW + b. (The b that the deck prints moves one of three points.)
 #
 # Give each point a 1 at its end, **homogeneous coordinates** (齐次坐标), and b is the last row:
 #
@@ -476,7 +488,7 @@ from course.kit.widgets import LinearMapExplorer
 LinearMapExplorer()
 
 # %% [markdown]
-# A negative one mirrors; a projection has 0, for the plane becomes a line. The difference is minus the shift, so it is not 0 once the origin moves.
+# A negative one mirrors; a projection has 0, because the plane becomes a line. The difference is minus the shift, so it is not 0 once the origin moves.
 #
 # ### Exercise 1.6 · A camera in one matrix
 # ●●● · 20 min · needs: homogeneous coordinates
@@ -490,7 +502,7 @@ LinearMapExplorer()
 # </details>
 # <details><summary>Hint 2: which identity</summary>
 #
-# The docstring says where (1, 0, 0) and (0, 0, 1) go. The shift belongs into the row that the 1 picks.
+# The docstring says where (1, 0, 0) and (0, 0, 1) go. The shift belongs in the row that the 1 picks.
 #
 # </details>
 # <details><summary>Hint 3: almost there</summary>
@@ -514,7 +526,7 @@ print("all eight at once:", (cube @ picture).shape)
 # ## A tensor is more than a table
 #
 # To a physicist, a tensor is a **multilinear map** (多重线性映射): a function of several vectors, linear in each alone. The **stress tensor** (应力张量) inside a
-# loaded beam takes two directions. For rows v, u:
+# loaded beam takes two directions and gives a number: for unit vectors, the force along u on one unit of area of a cut across v. For rows v, u:
 #
 # $$T(v, u) = v\,[T]\,u^{\mathsf T} = \sum_{ij} v_i\, T_{ij}\, u_j .$$
 #
@@ -537,8 +549,8 @@ print(
 print(np.isclose((c * v) @ stress @ (c * u), c**2 * (v @ stress @ u)))
 
 # %% [markdown]
-# New axes come as a matrix A whose **row a is the new basis vector a**. The component of v along it is their dot product, so v becomes v′ = vAᵀ. And the table's new entry is the
-# tensor's value at two new basis vectors:
+# New axes are the rows of a matrix A: **row a, A_a, is the new basis vector a**. If they are at right angles and of length 1, the component of v along
+# A_a is their dot product, so v becomes v′ = vAᵀ. And in any basis the table's new entry is the tensor's value at two new basis vectors:
 #
 # $$T'_{ab} = T(A_a, A_b) = \sum_{ij} A_{ai}\, A_{bj}\, T_{ij}.$$
 #
@@ -587,14 +599,15 @@ print(
 #
 # ## Derivatives have shapes
 #
-# A number by a matrix, or a matrix by a number: one derivative an entry, laid out like the matrix (deck A). So a gradient has the shape of its
-# variable. A vector by a vector has two **layouts** (布局). For y = xW, x of n and y of m numbers:
+# The derivative of a number by a matrix, or of a matrix by a number, has one entry for each entry of the matrix (deck A). So a gradient has the shape
+# of its variable. That of a vector by a vector has two **layouts** (布局). For y = xW, x of n and y of m numbers:
 #
 # | **numerator layout** (分子布局) | ∂y/∂x has shape (m, n): row j is y_j by all x; here Wᵀ |
 # | --- | --- |
 # | **denominator layout** (分母布局) | ∂y/∂x has shape (n, m): row i is all y by x_i; here W |
 #
-# Each is the transpose of the other. PyTorch's `jacobian` uses the first; this course avoids the question by writing gradients of scalars.
+# Each is the transpose of the other. PyTorch's `jacobian` uses the first; this course avoids the question, as its gradients are those of one number,
+# the loss.
 
 # %%
 w = torch.tensor(np.random.default_rng(0).normal(size=(3, 2)))
@@ -629,8 +642,9 @@ print("same storage after .to:", there.data_ptr() == shared.data_ptr(), " back:"
 #
 # ## Real run: a map of the King James Bible
 #
-# "You shall know a word by the company it keeps" (Firth 1957). For each of the 700 most frequent words, count which words stand within two places of it: a
-# matrix, one row a word. Everything is this chapter: strided views, broadcasting, your `p_norm`, einsum. Which words will be neighbours of "gold"?
+# "You shall know a word by the company it keeps" (Firth 1957). For each of the 700 most frequent words, count how often each of the 500 most frequent
+# stands within two places of it: a matrix, one row a word. Everything up to the map is this chapter: strided views, broadcasting, your `p_norm`, einsum.
+# Which words will be neighbours of "gold"?
 #
 # 500 numbers a word cannot be drawn, three can: your `picture_matrix` then walks around the cloud of words. Nobody tells the program what a number or a
 # relative is.
@@ -694,7 +708,7 @@ for name, words in groups.items():
 # | --- | --- |
 # | (n, 1) minus (n,) | no error; an (n, n) table, a wrong loss |
 # | W transposed | shape error; **silent** if W is square |
-# | a*b for a@b | the same |
+# | a*b for a@b | shape error; **silent** where the shapes broadcast |
 # | wrong axis reduced | shape error later, or silent |
 # | writing into a view | another variable changes |
 # | one array appended again and again | all entries equal the last |
