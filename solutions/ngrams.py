@@ -8,6 +8,141 @@ from typing import Self
 import numpy as np
 
 
+# ---- counting ----------------------------------------------------------------------------------------------------------
+def count_ngrams(tokens: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count all runs of `order` neighbouring words in a running text.
+
+    Args:
+        tokens: (tokens,) int64, word numbers.
+        order: length n of the runs, at least 1.
+
+    Returns:
+        ngrams: (distinct, order) int64, each run once, sorted by its first word, then its second, and so on;
+        counts: (distinct,) int64, how often each occurs. A text shorter than `order` gives (0, order) and (0,).
+
+    Source:
+        Deck A, count(·); deck B, "n-gram".
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, order) if len(tokens) >= order else np.zeros((0, order))
+    ngrams, counts = np.unique(windows.astype(np.int64), axis=0, return_counts=True)
+    return ngrams, counts
+
+
+def bigram_table(tokens: np.ndarray, vocabulary_size: int, end: int = 0) -> np.ndarray:
+    """Count which word follows which: the bigrams of a text as a table, a context a row.
+
+    Args:
+        tokens: (tokens,) int64, word numbers; the first word follows an `end`.
+        vocabulary_size: how many words there are.
+        end: number of the word that ends a sentence.
+
+    Returns:
+        (vocabulary, vocabulary) int64: entry [v, w] is how often w comes right after v.
+    """
+    counts = np.zeros((vocabulary_size, vocabulary_size), dtype=np.int64)
+    np.add.at(counts, (np.concatenate([[end], tokens[:-1]]), tokens), 1)
+    return counts
+
+
+def perplexity(probabilities: np.ndarray) -> float:
+    """Between how many equally probable words a model wavers, on average over a text.
+
+    Args:
+        probabilities: (tokens,) float64, at least one: what the model gave each word of the text that came; there may be
+            thousands, and their product may be too small for a float64.
+
+    Returns:
+        P(w₁ … w_m)^(−1/m), where P is the product of all m probabilities; infinity, without a floating-point warning, if
+        one of them is 0.
+
+    Source:
+        Deck A, "evaluating language models".
+    """
+    if np.any(probabilities == 0):
+        return float("inf")
+    return float(np.exp(-np.mean(np.log(probabilities))))
+
+
+def smoothed_bigrams(counts: np.ndarray, k: float, weight: float) -> np.ndarray:
+    """Turn counted bigrams into probabilities: k more of each, then mixed with the words' own frequencies.
+
+    P(w|v) = weight · (C(v, w) + k) / (C(v) + k·V) + (1 − weight) · C(w) / N, where C(v) is the sum of row v, C(w) the sum
+    of column w, and N the sum of the table. A row whose first fraction is 0/0 gets C(w) / N alone.
+
+    Args:
+        counts: (vocabulary, vocabulary) int64, entry [v, w] counts w after v; not all 0.
+        k: what is added to every count, at least 0.
+        weight: share of the bigrams, from 0 to 1.
+
+    Returns:
+        (vocabulary, vocabulary) float64: row v holds P(·|v) and sums to 1; no floating-point warning on the way.
+
+    Source:
+        Laplace and Lidstone (add-k); Jelinek and Mercer 1980 (interpolation).
+    """
+    frequency = counts.sum(axis=0) / counts.sum()  # (vocabulary,)
+    above = counts + k  # (vocabulary, vocabulary)
+    below = above.sum(axis=1, keepdims=True)  # (vocabulary, 1)
+    share = np.where(below > 0, weight, 0.0)  # (vocabulary, 1)
+    return share * above / np.where(below > 0, below, 1) + (1 - share) * frequency
+
+
+def kneser_ney_bigrams(counts: np.ndarray, discount: float) -> np.ndarray:
+    """Turn counted bigrams into probabilities by interpolated Kneser–Ney smoothing.
+
+    P(w|v) = max(C(v, w) − D, 0) / C(v) + D · (different words after v) / C(v) · P_company(w), where
+    P_company(w) = (different words before w) / (different bigrams). After a v that was never seen, P_company(w) alone.
+
+    Args:
+        counts: (vocabulary, vocabulary) int64, entry [v, w] counts w after v; not all 0.
+        discount: D, above 0 and at most 1.
+
+    Returns:
+        (vocabulary, vocabulary) float64: row v holds P(·|v) and sums to 1; no floating-point warning on the way.
+
+    Source:
+        Kneser and Ney 1995, in the interpolated form of Chen and Goodman 1999.
+    """
+    seen = counts > 0  # (vocabulary, vocabulary)
+    company = seen.sum(axis=0) / seen.sum()  # (vocabulary,)
+    total = counts.sum(axis=1, keepdims=True)  # (vocabulary, 1)
+    below = np.maximum(total, 1)
+    kept = np.maximum(counts - discount, 0) / below  # (vocabulary, vocabulary)
+    freed = np.where(total > 0, discount * seen.sum(axis=1, keepdims=True) / below, 1.0)  # (vocabulary, 1)
+    return kept + freed * company
+
+
+def sample_words(logits: np.ndarray, temperature: float, draws: np.ndarray) -> np.ndarray:
+    """Choose words from a distribution, with random numbers that are given.
+
+    The probabilities are softmax(logits / temperature). Lay them side by side on [0, 1), word 0 first; a draw chooses the
+    word on whose piece it falls, and a piece holds its left end but not its right one.
+
+    Args:
+        logits: (vocabulary,) float64, scores or logarithms of probabilities; −∞ for an impossible word; |logits| may
+            be 1,000.
+        temperature: at least 0; 0 stands for the limit: always the word with the largest logit, the first of equals.
+        draws: (count,) float64, uniform in [0, 1).
+
+    Returns:
+        (count,) int64: one word number a draw.
+
+    Raises:
+        ValueError: the temperature is negative.
+
+    Source:
+        Inverse transform sampling; temperature as in chapter 4.
+    """
+    if temperature < 0:
+        raise ValueError(f"a temperature is at least 0, not {temperature}")
+    if temperature == 0:
+        return np.full(len(draws), np.argmax(logits))
+    scores = np.exp((logits - logits.max()) / temperature)  # (vocabulary,), the largest is 1
+    ends = np.cumsum(scores) / scores.sum()  # (vocabulary,): where each piece ends
+    return np.minimum(np.searchsorted(ends, draws, side="right"), np.flatnonzero(scores)[-1])
+
+
+# ---- any order ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Level:
     """What a Kneser–Ney model keeps about the n-grams of one order k.
@@ -69,7 +204,10 @@ class KneserNey:
             raise ValueError(f"the text must hold tokens from 0 to {vocabulary_size - 1}")
         self.size, self.end, self.levels = vocabulary_size, end, []
         stream, place = self._stream(tokens)
-        number, sizes = stream, [1, vocabulary_size + 1]  # number of the k-gram that ends at each place; the start is one
+        number, sizes = (
+            stream,
+            [1, vocabulary_size + 1],
+        )  # number of the k-gram that ends at each place; the start is one
         keys, grams = np.arange(vocabulary_size + 1), number[place > 0]
         occurs = np.bincount(grams, minlength=vocabulary_size + 1)  # (1-grams,)
         before = np.zeros_like(stream)  # number of the context before each place; without words there is one context
