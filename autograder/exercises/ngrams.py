@@ -192,13 +192,6 @@ def stays_in_nats(probabilities):
 
 
 @perplexity.mistake(
-    "Two bases are mixed: logarithms to base 2 belong to 2 to the power, natural ones to e to the power."
-)
-def mixes_the_bases(probabilities):
-    return float("inf") if (probabilities == 0).any() else float(2 ** -np.mean(np.log(probabilities)))
-
-
-@perplexity.mistake(
     "The impossible word has been left out. Then a model could look good by calling impossible whatever it does not know; "
     "one probability of 0 makes the perplexity infinite."
 )
@@ -315,16 +308,6 @@ def zero_by_zero(counts, k, weight):
     return weight * first + (1 - weight) * counts.sum(axis=0) / counts.sum()
 
 
-@smoothed_bigrams.mistake(
-    "The row of a context that was never seen adds up to 1 − weight only. Where the pairs say nothing, single words get "
-    "the whole weight."
-)
-def unseen_row_gets_a_part(counts, k, weight):
-    above = counts + k
-    first = above / np.maximum(above.sum(axis=1, keepdims=True), 1e-300)
-    return weight * first + (1 - weight) * counts.sum(axis=0) / counts.sum()
-
-
 @smoothed_bigrams.variant
 def row_by_row(counts, k, weight):
     words = len(counts)
@@ -347,6 +330,20 @@ def mended_afterwards(counts, k, weight):
     mixed = weight * pairs + (1 - weight) * single[None, :]
     mixed[np.isnan(pairs).any(axis=1)] = single
     return mixed
+
+
+@smoothed_bigrams.variant
+def word_pair_by_word_pair(counts, k, weight):
+    words, everything = len(counts), counts.sum()
+    result = []
+    for v in range(words):
+        mass = float(counts[v].sum()) + k * words
+        row = []
+        for w in range(words):
+            single = sum(counts[u][w] for u in range(words)) / everything
+            row.append(single if mass == 0 else weight * ((counts[v][w] + k) / mass) + (1 - weight) * single)
+        result.append(row)
+    return np.array(result)
 
 
 # ---- kneser_ney_bigrams ----------------------------------------------------------------------------------------------
@@ -432,18 +429,6 @@ def keeps_what_it_freed(counts, discount):
 
 
 @kneser_ney_bigrams.mistake(
-    "The row of a context that was never seen is 0 or NaN. There nothing was kept and everything is left to the lower "
-    "order."
-)
-def unseen_context_has_no_row(counts, discount):
-    total = counts.sum(axis=1, keepdims=True)
-    types = (counts > 0).sum(axis=1, keepdims=True)
-    company = (counts > 0).sum(axis=0) / (counts > 0).sum()
-    below = np.maximum(total, 1)
-    return np.maximum(counts - discount, 0) / below + discount * types / below * company
-
-
-@kneser_ney_bigrams.mistake(
     "The lower order is used for unseen pairs only. In the interpolated form every pair gets its share of it, the seen "
     "ones too, or the rows do not add up to 1."
 )
@@ -479,6 +464,21 @@ def freed_is_what_is_left(counts, discount):
     known = total > 0
     kept[known] = np.where(counts[known] > 0, counts[known] - discount, 0) / total[known, None]
     return kept + np.outer(1 - kept.sum(axis=1), company)
+
+
+@kneser_ney_bigrams.variant
+def with_sets_and_dictionaries(counts, discount):
+    pairs = {(v, w): int(counts[v, w]) for v, w in np.argwhere(counts)}
+    before = Counter(w for _, w in pairs)
+    after = Counter(v for v, _ in pairs)
+    company = np.array([before[w] / len(pairs) for w in range(len(counts))])
+    result = np.tile(company, (len(counts), 1))
+    for v in after:
+        total = counts[v].sum()
+        result[v] *= discount * after[v] / total
+    for (v, w), count in pairs.items():
+        result[v, w] += (count - discount) / counts[v].sum()
+    return result
 
 
 # ---- sample_words ----------------------------------------------------------------------------------------------------
@@ -569,19 +569,6 @@ def overflows(logits, temperature, draws):
         return np.searchsorted(np.cumsum(scores) / scores.sum(), draws, side="right")
 
 
-@sample_words.mistake(
-    "The pieces were laid out from the most probable word to the least, and the place in that order came back. The pieces "
-    "follow the word numbers."
-)
-def numbers_of_the_sorted_words(logits, temperature, draws):
-    if temperature < 0:
-        raise ValueError("negative")
-    if temperature == 0:
-        return np.full(len(draws), np.argmax(logits))
-    scores = np.sort(np.exp((logits - logits.max()) / temperature))[::-1]
-    return np.searchsorted(np.cumsum(scores) / scores.sum(), draws, side="right")
-
-
 @sample_words.variant
 def one_draw_at_a_time(logits, temperature, draws):
     if temperature < 0:
@@ -612,6 +599,19 @@ def by_comparing_all(logits, temperature, draws):
     scores = np.exp((logits - logits.max()) / temperature)
     ends = np.cumsum(scores)
     return (ends[None, :] / ends[-1] > draws[:, None]).argmax(axis=1)
+
+
+@sample_words.variant
+def in_logarithms(logits, temperature, draws):
+    if temperature < 0:
+        raise ValueError("the temperature must not be negative")
+    if temperature == 0:
+        return np.repeat(np.argmax(logits), len(draws))
+    z = (logits - logits.max()) / temperature
+    probabilities = np.exp(z - np.logaddexp.reduce(z))
+    ends = np.minimum(np.cumsum(probabilities), 1.0)
+    ends[np.flatnonzero(probabilities)[-1] :] = 1.0
+    return np.digitize(draws, ends)
 
 
 # ---- embedding_gradient ----------------------------------------------------------------------------------------------
@@ -866,48 +866,6 @@ def answer_not_taken_off(contexts, targets, embeddings, w1, b1, w2, b2, direct=N
     return grad, x.T @ grad_z, grad_z.sum(axis=0), h.T @ g, g.sum(axis=0), None if direct is None else x.T @ g
 
 
-@feedforward_gradients.mistake(
-    "grad_w2 belongs to h, which the output layer read, and grad_direct to x. One of them was taken with the other's "
-    "input."
-)
-def direct_from_the_hidden_layer(contexts, targets, embeddings, w1, b1, w2, b2, direct=None):
-    x = embeddings[contexts].reshape(len(contexts), -1)
-    h = np.tanh(x @ w1 + b1)
-    z = h @ w2 + b2 + (0 if direct is None else x @ direct)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    g = e / e.sum(axis=1, keepdims=True)
-    g[np.arange(len(targets)), targets] -= 1
-    g = g / len(targets)
-    grad_z = (g @ w2.T) * (1 - h**2)
-    grad_x = grad_z @ w1.T + (0 if direct is None else g @ direct.T)
-    grad = np.zeros_like(embeddings)
-    np.add.at(grad, contexts, grad_x.reshape(*contexts.shape, -1))
-    return (
-        grad,
-        x.T @ grad_z,
-        grad_z.sum(axis=0),
-        h.T @ g,
-        g.sum(axis=0),
-        None if direct is None else np.resize(h, x.shape).T @ g,
-    )
-
-
-@feedforward_gradients.mistake("All signs are turned round. The gradient points uphill; the minus comes in the step.")
-def points_downhill(contexts, targets, embeddings, w1, b1, w2, b2, direct=None):
-    x = embeddings[contexts].reshape(len(contexts), -1)
-    h = np.tanh(x @ w1 + b1)
-    z = h @ w2 + b2 + (0 if direct is None else x @ direct)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    g = e / e.sum(axis=1, keepdims=True)
-    g[np.arange(len(targets)), targets] -= 1
-    g = -g / len(targets)
-    grad_z = (g @ w2.T) * (1 - h**2)
-    grad_x = grad_z @ w1.T + (0 if direct is None else g @ direct.T)
-    grad = np.zeros_like(embeddings)
-    np.add.at(grad, contexts, grad_x.reshape(*contexts.shape, -1))
-    return grad, x.T @ grad_z, grad_z.sum(axis=0), h.T @ g, g.sum(axis=0), None if direct is None else x.T @ g
-
-
 @feedforward_gradients.variant
 def sample_by_sample(contexts, targets, embeddings, w1, b1, w2, b2, direct=None):
     features = embeddings.shape[1]
@@ -956,6 +914,43 @@ def with_one_hot_contexts(contexts, targets, embeddings, w1, b1, w2, b2, direct=
         np.dot(h.T, g),
         np.einsum("nv->v", g),
         grad_direct,
+    )
+
+
+@feedforward_gradients.variant
+def places_one_by_one(contexts, targets, embeddings, w1, b1, w2, b2, direct=None):
+    batch, places = contexts.shape
+    features = embeddings.shape[1]
+    pieces = [embeddings[contexts[:, place]] for place in range(places)]
+    blocks = w1.reshape(places, features, -1)
+    h = np.tanh(sum(piece @ block for piece, block in zip(pieces, blocks, strict=True)) + b1)
+    z = h @ w2 + b2
+    if direct is not None:
+        past = direct.reshape(places, features, -1)
+        z = z + sum(piece @ block for piece, block in zip(pieces, past, strict=True))
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    g = e / e.sum(axis=1, keepdims=True)
+    for row, target in enumerate(targets):
+        g[row, target] -= 1.0
+    g = g / batch
+    grad_z = (g @ w2.T) * (1 + h) * (1 - h)
+    grad = np.zeros_like(embeddings)
+    grad_w1, grad_direct = np.zeros_like(blocks), None if direct is None else np.zeros_like(past)
+    for place in range(places):
+        back = grad_z @ blocks[place].T
+        grad_w1[place] = pieces[place].T @ grad_z
+        if direct is not None:
+            back = back + g @ past[place].T
+            grad_direct[place] = pieces[place].T @ g
+        for row, word in enumerate(contexts[:, place]):
+            grad[word] += back[row]
+    return (
+        grad,
+        grad_w1.reshape(w1.shape),
+        grad_z.sum(axis=0),
+        h.T @ g,
+        g.sum(axis=0),
+        None if direct is None else grad_direct.reshape(direct.shape),
     )
 
 
@@ -1125,56 +1120,6 @@ def frozen_embeddings_move(parameters, contexts, targets, order, batch, rate, fr
     return tuple(parts)
 
 
-@train_epoch.mistake("The embeddings never learn, also when they should: `frozen` is False by default.")
-def always_frozen(parameters, contexts, targets, order, batch, rate, frozen=False):
-    parts = list(parameters)
-    for start in range(0, len(order), batch):
-        at = order[start : start + batch]
-        embeddings, w1, b1, w2, b2, direct = parts
-        x = embeddings[contexts[at]].reshape(len(at), -1)
-        h = np.tanh(x @ w1 + b1)
-        z = h @ w2 + b2 + (0 if direct is None else x @ direct)
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        g = e / e.sum(axis=1, keepdims=True)
-        g[np.arange(len(at)), targets[at]] -= 1
-        g = g / len(at)
-        grad_z = (g @ w2.T) * (1 - h**2)
-        grad_x = grad_z @ w1.T + (0 if direct is None else g @ direct.T)
-        grad = np.zeros_like(embeddings)
-        np.add.at(grad, contexts[at], grad_x.reshape(*contexts[at].shape, -1))
-        grads = [grad, x.T @ grad_z, grad_z.sum(axis=0), h.T @ g, g.sum(axis=0), None if direct is None else x.T @ g]
-        grads[0] = np.zeros_like(grad)
-        parts = [None if p is None else p - rate * d for p, d in zip(parts, grads, strict=True)]
-    return tuple(parts)
-
-
-@train_epoch.mistake(
-    "This is one step with the whole text. A step a batch: after the first `batch` contexts the parameters change, and "
-    "the next batch sees the new ones."
-)
-def one_step_for_all(parameters, contexts, targets, order, batch, rate, frozen=False):
-    parts = list(parameters)
-    for _ in range(1):
-        at = order
-        embeddings, w1, b1, w2, b2, direct = parts
-        x = embeddings[contexts[at]].reshape(len(at), -1)
-        h = np.tanh(x @ w1 + b1)
-        z = h @ w2 + b2 + (0 if direct is None else x @ direct)
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        g = e / e.sum(axis=1, keepdims=True)
-        g[np.arange(len(at)), targets[at]] -= 1
-        g = g / len(at)
-        grad_z = (g @ w2.T) * (1 - h**2)
-        grad_x = grad_z @ w1.T + (0 if direct is None else g @ direct.T)
-        grad = np.zeros_like(embeddings)
-        np.add.at(grad, contexts[at], grad_x.reshape(*contexts[at].shape, -1))
-        grads = [grad, x.T @ grad_z, grad_z.sum(axis=0), h.T @ g, g.sum(axis=0), None if direct is None else x.T @ g]
-        if frozen:
-            grads[0] = np.zeros_like(grad)
-        parts = [None if p is None else p - rate * d for p, d in zip(parts, grads, strict=True)]
-    return tuple(parts)
-
-
 @train_epoch.mistake(
     "The caller's arrays have changed: `part -= …` writes into the array that came in. Make new ones, p − η·gradient."
 )
@@ -1254,6 +1199,37 @@ def by_recursion(parameters, contexts, targets, order, batch, rate, frozen=False
         None if direct is None else direct - rate * x.T @ g,
     )
     return by_recursion(new, contexts, targets, left, batch, rate, frozen)
+
+
+@train_epoch.variant
+def with_a_generator_of_batches(parameters, contexts, targets, order, batch, rate, frozen=False):
+    def batches():
+        rows = list(order)
+        while rows:
+            yield np.array(rows[:batch])
+            rows = rows[batch:]
+
+    parts = [None if part is None else np.array(part) for part in parameters]
+    for at in batches():
+        table, w1, b1, w2, b2, direct = parts
+        x = np.take(table, contexts[at], axis=0).reshape(len(at), -1)
+        h = np.tanh(x @ w1 + b1)
+        wide, weights = (h, w2) if direct is None else (np.hstack([h, x]), np.vstack([w2, direct]))
+        z = wide @ weights + b2
+        g = np.exp(z - np.logaddexp.reduce(z, axis=1)[:, None])
+        g[np.arange(len(at)), targets[at]] -= 1
+        g *= rate / len(at)
+        back = g @ weights.T
+        grad_z = back[:, : len(b1)] * (1 - h * h)
+        grad_x = grad_z @ w1.T
+        if direct is not None:
+            grad_x = grad_x + back[:, len(b1) :]
+            parts[5] = direct - x.T @ g
+        moved = table.copy()
+        if not frozen:
+            np.subtract.at(moved, contexts[at], grad_x.reshape(*contexts[at].shape, -1))
+        parts[:5] = [moved, w1 - x.T @ grad_z, b1 - grad_z.sum(0), w2 - h.T @ g, b2 - g.sum(0)]
+    return tuple(parts)
 
 
 # ---- graded by a person ----------------------------------------------------------------------------------------------
