@@ -1253,7 +1253,7 @@ why_word_vectors_help = explanation(
         ),
         (
             1,
-            '"dog" and "cat" occur in similar contexts, so the gradients of their rows were similar and the rows lie close together; '
+            '"dog" and "cat" occur in similar contexts, so their rows received similar gradients and lie close together; '
             'the shared w1 and w2 that learned "cat sat → on" therefore give nearly the same answer for "dog sat"',
         ),
         (
