@@ -713,7 +713,7 @@ def drive_perplexity_branching(on: Driven) -> None:
 
 
 def drive_next_word(on: Driven) -> None:
-    on.says("feed-forward network after “god created the”: ")
+    on.says("feed-forward network after “god made the”: ")
     on.says("120 of 120 words can be drawn.")
     on.press("slider", "top-k", "Home", "ArrowRight", "ArrowRight")
     on.says("3 of 120 words can be drawn.")

@@ -5,7 +5,7 @@ import * as network from "./feedforward_lm.mjs";
 import * as stored from "./next_word_model.mjs";
 import * as optimisers from "./optimisers.mjs";
 
-export const DEFAULTS = { text: [3, 7, 17, 2], model: "network", beside: "kneser_ney", temperature: 1, top_k: 120, top_p: 1, seed: 1 };
+export const DEFAULTS = { text: [3, 7, 38, 2], model: "network", beside: "kneser_ney", temperature: 1, top_k: 120, top_p: 1, seed: 1 };
 
 export const STRINGS = {
   en: {
@@ -100,7 +100,7 @@ function build(w) {
       const p = expected(name, text);
       return p === null ? null : ngrams.choose(p, temperature, topK, topP);
     });
-    const ranked = WORDS.map((_, word) => word).sort((a, b) => (main ?? other ?? [])[b] - (main ?? other ?? [])[a] || a - b).slice(0, ROWS);
+    const ranked = WORDS.map((_, word) => word).sort((a, b) => (main ?? other ?? [])[b] - (main ?? other ?? [])[a]).slice(0, ROWS);
     picture.clear();
     ranked.forEach((word, row) => {
       const y = ROWS - row - 0.5;

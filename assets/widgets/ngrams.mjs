@@ -79,7 +79,7 @@ export function kneserNeyOf(tokens, size, order, context) {
 
 /** A distribution after temperature, then with its k most probable words, then with the fewest that add up to topP. */
 export function choose(probabilities, temperature, topK, topP) {
-  const order = probabilities.map((_, word) => word).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  const order = probabilities.map((_, word) => word).sort((a, b) => probabilities[b] - probabilities[a]);
   const most = probabilities[order[0]];
   let kept = order.map(word => (probabilities[word] === 0 ? 0 : Math.exp(Math.log(probabilities[word] / most) / temperature)));
   kept = normalised(kept.map((p, place) => (place < topK ? p : 0)));

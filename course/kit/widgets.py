@@ -434,7 +434,7 @@ class NextWord(Widget):
     """
 
     _esm = module_source("next_word")
-    text = traitlets.List(traitlets.Int(min=0, max=119), [3, 7, 17, 2], maxlen=60).tag(sync=True)
+    text = traitlets.List(traitlets.Int(min=0, max=119), [3, 7, 38, 2], maxlen=60).tag(sync=True)
     model = traitlets.Enum(_NEXT_WORD_MODELS, "network").tag(sync=True)
     beside = traitlets.Enum(_NEXT_WORD_MODELS, "kneser_ney").tag(sync=True)
     temperature = traitlets.Float(1.0, min=0.1, max=3).tag(sync=True)

@@ -474,13 +474,14 @@ contexts, new_contexts = context_windows(part, 4), context_windows(held_out, 4)
 curves = {}
 for frozen in (False, True):
     rng = np.random.default_rng(0)
-    drawn = (0.1 * rng.normal(size=(size, 40)), 0.1 * rng.normal(size=(120, 80)))  # embeddings, w1
+    scale = 1.0 if frozen else 0.1  # each at the size that suits it
+    drawn = (scale * rng.normal(size=(size, 40)), 0.1 * rng.normal(size=(120, 80)))  # embeddings, w1
     zeros = (np.zeros(80), np.zeros((80, size)), np.zeros(size))  # b1, w2, b2: all words begin equally probable
     parameters = (*(part.astype(np.float32) for part in (*drawn, *zeros)), None)  # no direct connections
     curve = curves["frozen embeddings" if frozen else "trained embeddings"] = []
-    for epoch in range(3):
+    for epoch in range(2):
         order = rng.permutation(len(part))
-        parameters = train_epoch(parameters, contexts, part, order, 64, 0.5 * (1 - epoch / 4), frozen)
+        parameters = train_epoch(parameters, contexts, part, order, 64, 0.5 * (1 - epoch / 2), frozen)
         curve.append(float(np.exp(loss_of(new_contexts, held_out, *parameters))))
     print(f"{'frozen' if frozen else 'trained'} embeddings, perplexity after each epoch:", np.round(curve, 1))
 for n in (2, 3, 4):
@@ -501,7 +502,7 @@ network, started = (
     FeedForwardLM(len(bible.vocabulary), order=5, embedding=64, hidden=128, dropout=0.1),
     time.perf_counter(),
 )
-history = train(network, bible, epochs=2, batch=64, time=16, rate=4e-3)
+history = train(network, bible, epochs=1, batch=64, time=16, rate=4e-3)
 print(f"network: test perplexity {judge(network, bible.test):.2f} after {time.perf_counter() - started:.0f} s")
 with torch.no_grad():
     rows = torch.tensor(bible.test[None].astype(np.int64))
