@@ -502,7 +502,7 @@ network, started = (
     FeedForwardLM(len(bible.vocabulary), order=5, embedding=64, hidden=128, dropout=0.1),
     time.perf_counter(),
 )
-history = train(network, bible, epochs=1, batch=64, time=16, rate=4e-3)
+history = train(network, bible, cpu_seconds=25, batch=64, time=16, rate=4e-3)
 print(f"network: test perplexity {judge(network, bible.test):.2f} after {time.perf_counter() - started:.0f} s")
 with torch.no_grad():
     rows = torch.tensor(bible.test[None].astype(np.int64))
