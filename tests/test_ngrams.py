@@ -18,6 +18,7 @@ from torch.nn import functional
 from autograder import notebooks
 from autograder.gradients import disagreement
 from autograder.paths import chapter
+from course.kit import corpora
 from solutions import feedforward_lm as network
 from solutions import ngrams as ref
 from solutions.neural_lm import FeedForwardLM
@@ -359,6 +360,18 @@ def test_deck_a_context_that_nothing_follows() -> None:
     inside = np.zeros((7, 7))
     np.add.at(inside, (TEXT[:-1], TEXT[1:]), 1)
     assert inside[0].sum() / np.bincount(TEXT, minlength=7)[0] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("order", "modified", "expected"), [(3, True, 148.28), (5, True, 141.19), (3, False, 150.60)])
+def test_deck_a_three_gram_on_the_penn_treebank(order: int, modified: bool, expected: float) -> None:
+    """Printed: 178.0 for a 3-gram. KenLM gives 148.281 and 141.186 for three and five words."""
+    try:
+        corpus = corpora.load("penn_treebank", parts=("test",))
+    except corpora.CorpusMissing as missing:
+        pytest.skip(f"needs your own copy of the corpus: {missing}")
+    assert len(corpus.test) == 82_430
+    model = ref.KneserNey(order, modified).fit(corpus.train, len(corpus.vocabulary))
+    assert np.exp(-model.log_probabilities(corpus.test).mean()) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
