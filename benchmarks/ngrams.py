@@ -1,7 +1,8 @@
 """Interpolated Kneser–Ney on the Penn Treebank: CPU seconds to build a model, and the perplexity of the test text.
 
-KenLM, the program of Heafield et al. 2013, gives 148.281 with three words and 141.186 with five on the same text. The corpus may not
-be passed on, so your own copy is read: the environment variable NNLM_DATA names its folder or zip archive, as for `corpora.load`.
+KenLM, the program of Heafield et al. 2013, gives 148.281 with three words and 141.186 with five on the same text. The corpus may
+not be passed on, so your own copy is read: the environment variable NNLM_DATA names its folder or zip archive, as for
+`corpora.load`.
 Run it with ``python3 start.py bench ngrams``.
 """
 

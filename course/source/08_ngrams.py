@@ -291,7 +291,7 @@ for temperature in (0.0, 0.7, 1.0):
     print(f"T = {temperature}:", " ".join(bible.vocabulary.decode(line)))
 
 # %% [markdown]
-# Greedy goes in circles; T = 1 is free, and no pair of neighbours sounds wrong. What is missing is the third word back.
+# Greedy goes in circles; T = 1 is free, and most pairs of neighbours sound right. What is missing is the third word back.
 #
 # ## Any order
 #
@@ -490,7 +490,8 @@ for n in (2, 3, 4):
 print(f"{time.perf_counter() - started:.0f} s")
 
 # %% [markdown]
-# Training the vectors is worth more than an epoch. With little text and a minute of time, counting is still ahead. So now the whole text and all 10,000 words, with what chapter 7 taught: Adam, and an engine
+# Trained vectors are well ahead of frozen random ones. With little text and half a minute, three-word counting is still ahead of both.
+# So now the whole text and all 10,000 words, with what chapter 7 taught: Adam, and an engine
 # that looks at a sample of the vocabulary at each step (chapter 14). The model is the same network in PyTorch; find your lines in it.
 
 # %%
@@ -601,7 +602,7 @@ print(
 # </details>
 # <details><summary>How many numbers does the network learn, with V = 10,000, n = 5, 64 features, 128 units, no direct connections?</summary>
 #
-# 640,000 (C) + 256·128 + 128 + 128·10,000 + 10,000 = 1,962,896. The 5-gram table has 707,527 rows of five words and a count. Longer windows cost the network
+# 640,000 (C) + 256·128 + 128 + 128·10,000 + 10,000 = 1,962,896. The 5-gram table has 707,327 rows of five words and a count. Longer windows cost the network
 # only 64·128 numbers a place.
 #
 # </details>
