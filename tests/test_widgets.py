@@ -25,7 +25,8 @@ from course.kit import widgets
 FOLDER = widgets.FOLDER
 NODE = shutil.which("node")
 HARNESS = Path(__file__).parent / "widgets" / "golden.mjs"
-MODULES = sorted(path.stem for path in FOLDER.glob("*.mjs"))
+#: Those that compute; a module without a function only holds data.
+MODULES = sorted(path.stem for path in FOLDER.glob("*.mjs") if "function " in path.read_text(encoding="utf-8"))
 CLASSES = {
     re.sub(r"(?<!^)(?=[A-Z])", "_", made.__name__).lower(): made
     for made in vars(widgets).values()
@@ -699,6 +700,47 @@ def drive_dropout_viewer(on: Driven) -> None:
     on.says("standard, training, p = 0: 0 of 120 are silent, the others say 1. The next sum is 10 on average")
 
 
+def drive_perplexity_branching(on: Driven) -> None:
+    on.says("P = 0.00463, perplexity 3.834: as uncertain as a die of 3.834 sides at each word; 1.939 bits a word.")
+    on.says("The plain mean of the choices is 4.5.")
+    on.press("slider", "1/p of word 4", "End")
+    assert on.trait("choices") == [2, 9, 4, 64]
+    on.says("perplexity 8.239")
+    on.says("The plain mean of the choices is 19.75.")
+    for k in (1, 2, 3, 4):
+        on.press("slider", f"1/p of word {k}", "Home", "ArrowRight")
+    on.says("P = 0.0625, perplexity 2: as uncertain as a die of 2 sides at each word; 1 bits a word.")
+
+
+def drive_next_word(on: Driven) -> None:
+    on.says("feed-forward network after “god made the”: ")
+    on.says("120 of 120 words can be drawn.")
+    on.press("slider", "top-k", "Home", "ArrowRight", "ArrowRight")
+    on.says("3 of 120 words can be drawn.")
+    on.press("slider", "nucleus p", "Home")
+    on.says("1 of 120 words can be drawn.")
+    on.press("slider", "top-k", "End")
+    on.press("slider", "nucleus p", "End")
+    on.choose("Model (solid)", "bigram")
+    on.says("bigram, counted after “the”: ")
+    on.press("button", "Draw a word", "Enter", "Space")
+    assert len(on.trait("text")) == 6
+    on.press("button", "Take one back", "Enter")
+    assert len(on.trait("text")) == 5
+    on.press("button", "From the start", "Enter")
+    assert on.trait("text") == []
+    on.choose("Model (solid)", "trigram")
+    on.choose("Add a word", "1")
+    on.choose("Add a word", "2")
+    on.choose("Add a word", "3")
+    on.says("trigram, counted never saw “the and”: it says nothing.")
+    on.choose("Model (solid)", "kneser_ney")
+    on.says("Kneser–Ney 3 after “the and”: ")
+    on.press("slider", "T", "Home")
+    on.choose("Beside it (dotted)", "bigram")
+    assert on.trait("temperature") == 0.1
+
+
 DRIVES: dict[str, Callable[[Driven], None]] = {
     "decision_line": drive_decision_line,
     "perceptron_rule": drive_perceptron_rule,
@@ -716,6 +758,8 @@ DRIVES: dict[str, Callable[[Driven], None]] = {
     "optimiser_race": drive_optimiser_race,
     "initialisation_depth": drive_initialisation_depth,
     "dropout_viewer": drive_dropout_viewer,
+    "perplexity_branching": drive_perplexity_branching,
+    "next_word": drive_next_word,
 }
 
 

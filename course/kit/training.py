@@ -80,7 +80,9 @@ def fit(
     checkpoint: str | Path | None = None,
     every: int | None = None,
     resume: bool = True,
-    progress: bool = True,
+    progress: bool | Progress = True,
+    judge_interrupted: bool = False,
+    write: bool = True,
 ) -> History:
     """Train a learner, epoch by epoch, and leave it as it was after its best epoch (as it began, if there is none).
 
@@ -95,7 +97,10 @@ def fit(
         checkpoint: a file that is written after each epoch, whole or not at all. If it exists, the run goes on from it.
         every: write it also after each so many batches, for long epochs.
         resume: False begins anew and overwrites the file.
-        progress: whether to show a line with loss and time left (standard output).
+        progress: whether to show a line with loss and time left (standard output), or what shows it.
+        judge_interrupted: whether an epoch that is interrupted is evaluated too, and kept when it is the best so far. It is
+            not booked: the file goes on from where it was.
+        write: False reads the file and never writes it, for all but one of several processes that train together.
 
     Returns:
         The run's history. A run that is interrupted (Ctrl-C, the stop button) returns as well, with its best epoch.
@@ -113,7 +118,7 @@ def fit(
     if path is not None and resume and path.exists():
         run.restore(load(path))
     began, before = time.monotonic(), run.history.seconds
-    shown = Progress(epochs) if progress else None
+    shown = progress if isinstance(progress, Progress) else Progress(epochs) if progress else None
     try:
         while run.epoch < epochs and not run.patience_is_over():
             made = batches(run.epoch)
@@ -125,16 +130,19 @@ def fit(
                     shown.show(run.epoch, run.batch, count, run.total / run.batch, run.history)
                 if path is not None and every and run.batch % every == 0:
                     run.history.seconds = before + time.monotonic() - began
-                    save(path, run.snapshot())
+                    run.keep(path, write)
             run.finish_epoch(evaluate() if evaluate else None)
             run.history.seconds = before + time.monotonic() - began
             if path is not None:
-                save(path, run.snapshot())
+                run.keep(path, write)
             if shown:
                 shown.epoch_done(run.history)
         run.history.stopped = "early" if run.patience_is_over() else "finished"
     except KeyboardInterrupt:
         run.history.stopped = "interrupted"
+        if judge_interrupted and run.batch:
+            with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: the person will not wait for that
+                run.judge_half_an_epoch(evaluate() if evaluate else None)
         run.history.seconds = before + time.monotonic() - began
     if shown:
         shown.close(run.history)
@@ -167,6 +175,21 @@ class _Run:
                 self.best, history.best_epoch = _copy(self.learner), self.epoch
         self.batches_per_epoch = self.batch
         self.epoch, self.batch, self.total = self.epoch + 1, 0, 0.0
+
+    def judge_half_an_epoch(self, held_out: float | None) -> None:
+        """Keep what an interrupted epoch has come to, when it is the best."""
+        if held_out is None or held_out < self.history.best:
+            self.best = _copy(self.learner)
+        if held_out is not None and held_out < self.history.best:
+            self.history.train.append(self.total / self.batch)
+            self.history.held_out.append(float(held_out))
+            self.history.best_epoch = self.epoch
+
+    def keep(self, path: Path, write: bool) -> None:
+        """Save the run. Every process of several takes part in the snapshot, whoever writes it."""
+        taken = self.snapshot()
+        if write:
+            save(path, taken)
 
     def snapshot(self) -> dict[str, Any]:
         history = self.history

@@ -404,3 +404,40 @@ class DropoutViewer(Widget):
     kind = traitlets.Enum(("inverted", "standard"), "inverted").tag(sync=True)
     mode = traitlets.Enum(("train", "test"), "train").tag(sync=True)
     draw = traitlets.Int(1, min=1).tag(sync=True)
+
+
+_NEXT_WORD_MODELS = ("bigram", "trigram", "kneser_ney", "network")
+
+
+class PerplexityBranching(Widget):
+    """Four words with 1/p choices each, and the die with as many sides on average (chapter 08).
+
+    Attributes:
+        choices: 1/p of each word, from 1 to 64.
+    """
+
+    _esm = module_source("perplexity_branching")
+    choices = _pair(2.0, 9.0, 4.0, 3.0)
+
+
+class NextWord(Widget):
+    """What four models of Genesis 1 to 3 expect after a context, and what is drawn from them (chapter 08).
+
+    Attributes:
+        text: numbers of the words so far.
+        model: ``"bigram"``, ``"trigram"``, ``"kneser_ney"`` or ``"network"``.
+        beside: another one.
+        temperature: T, from 0.1 to 3.
+        top_k: how many of the most probable words may be drawn.
+        top_p: the share that the fewest most probable words must make up.
+        seed: of the draws.
+    """
+
+    _esm = module_source("next_word")
+    text = traitlets.List(traitlets.Int(min=0, max=119), [3, 7, 38, 2], maxlen=60).tag(sync=True)
+    model = traitlets.Enum(_NEXT_WORD_MODELS, "network").tag(sync=True)
+    beside = traitlets.Enum(_NEXT_WORD_MODELS, "kneser_ney").tag(sync=True)
+    temperature = traitlets.Float(1.0, min=0.1, max=3).tag(sync=True)
+    top_k = traitlets.Int(120, min=1, max=120).tag(sync=True)
+    top_p = traitlets.Float(1.0, min=0.05, max=1).tag(sync=True)
+    seed = traitlets.Int(1, min=1).tag(sync=True)

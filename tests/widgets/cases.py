@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from course.kit.language_models import choose
 from solutions import (
     backpropagation,
+    feedforward_lm,
     gradients,
     hidden_layers,
     losses,
+    ngrams,
     optimisers,
     perceptron,
     tensors,
@@ -60,6 +65,7 @@ def cases() -> list[Case]:
         *backpropagation_cases(rng),
         *tensors_cases(np.random.default_rng(21)),
         *optimisers_cases(rng),
+        *ngrams_cases(np.random.default_rng(8)),
     ]
 
 
@@ -702,3 +708,82 @@ def optimisers_cases(rng: np.random.Generator) -> Iterator[Case]:
         }
         kind, mode = "inverted" if inverted else "standard", "train" if train else "test"
         yield case("dropout_viewer", "situation", 5, p, kind, mode, expected=expected)
+
+
+# ---- chapter 08 ----------------------------------------------------------------------------------------------------
+def next_word_model() -> Any:
+    """What next_word_model.mjs holds."""
+    path = Path(__file__).parents[2] / "assets" / "widgets" / "next_word_model.mjs"
+    return json.loads(path.read_text(encoding="utf-8").split("MODEL = ")[1].rstrip(";\n"))
+
+
+def next_words(model: str, text: list[int]) -> np.ndarray | None:
+    """P(word | text) by one of the explorer's four models."""
+    stored = next_word_model()
+    tokens, size = np.array(stored["tokens"]), len(stored["words"])
+    if model == "network":
+        context = np.array([[0, 0, 0, *text][-3:]])
+        parts = {name: np.array(part) for name, part in stored["network"].items()}
+        return np.exp(losses.log_softmax(feedforward_lm.feedforward_logits(context, **parts)))[0]
+    if model == "kneser_ney":
+        return ngrams.KneserNey(3, modified=False).fit(tokens, size).distribution(np.array(text))
+    order = {"bigram": 2, "trigram": 3}[model]
+    context = np.array([0, 0, *text][-(order - 1) :])
+    found, counts = ngrams.count_ngrams(np.append(0, tokens), order)
+    follows = (found[:, :-1] == context).all(axis=1)
+    row = np.bincount(found[follows, -1], counts[follows], size)
+    return row / row.sum() if row.any() else None
+
+
+def ngrams_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for p in ([0.5], [0.1, 0.2, 0.9], rng.uniform(0.01, 1, size=7).tolist()):
+        yield case("ngrams", "perplexity", p, expected=ngrams.perplexity(np.array(p)))
+    for choices in ([2, 9, 4, 3], [64, 1, 1, 7]):
+        p = 1 / np.array(choices, dtype=float)
+        value = ngrams.perplexity(p)
+        expected = {"probability": p.prod(), "perplexity": value, "bits": math.log2(value), "mean": np.mean(choices)}
+        yield case("perplexity_branching", "summary", choices, expected=expected)
+    tokens = [*rng.integers(0, 5, size=40).tolist(), 0]
+    for text in ([], [1], [2, 0], [1, 3], [4, 4, 4], [0, 2, 1], [3, 2, 1, 0, 4]):
+        for order in (1, 2, 3):
+            model = ngrams.KneserNey(order, modified=False).fit(np.array(tokens), 6)
+            expected = model.distribution(np.array(text, dtype=np.int64))
+            yield case("ngrams", "kneserNeyOf", tokens, 6, order, text, expected=expected)
+    table = ngrams.bigram_table(np.array(tokens), 6)
+    for word in range(6):
+        row = table[word] / table[word].sum() if table[word].any() else None
+        yield case("ngrams", "counted", tokens, 6, [word], expected=row)
+    for p in (np.array([0.1, 0.4, 0.0, 0.3, 0.2]), np.full(4, 0.25), rng.dirichlet(np.ones(6))):
+        for temperature, top_k, top_p in [
+            (1, 9, 1),
+            (0.5, 9, 1),
+            (2, 3, 1),
+            (1, 2, 0.7),
+            (1, 9, 0.65),
+            (1, 9, 0.4),
+            (3, 1, 0.05),
+        ]:
+            expected = choose(p, temperature, top_k, top_p)
+            yield case("ngrams", "choose", p, temperature, top_k, top_p, expected=expected)
+        for draw in (0.0, 0.12, 0.26, 0.53, 0.68, 0.999999):
+            with np.errstate(divide="ignore"):
+                expected = int(ngrams.sample_words(np.log(p), 1.0, np.array([draw]))[0])
+            yield case("ngrams", "sampleWord", p, draw, expected=expected)
+    yield case("ngrams", "sampleWord", [0.5, 0.4, 0.0], 0.95, expected=1)  # rounding left the last end below the draw
+    parts = [rng.normal(size=size) for size in ((4, 2), (6, 3), (3,), (3, 4), (4,))]
+    given = dict(zip(("embeddings", "w1", "b1", "w2", "b2"), parts, strict=True))
+    for context in ([0, 3, 1], [2, 2, 2]):
+        expected = np.exp(losses.log_softmax(feedforward_lm.feedforward_logits(np.array([context]), *parts)))[0]
+        yield case("feedforward_lm", "distribution", context, given, expected=expected)
+    for model, text in itertools.product(("bigram", "trigram", "kneser_ney", "network"), ([], [3, 7, 17, 2], [2, 0])):
+        p = next_words(model, text)
+        looks = {"bigram": 1, "network": 3}.get(model, 2)
+        yield case("next_word", "contextOf", text, model, expected=[0, 0, 0, *text][-looks:])
+        yield case("next_word", "expected", model, text, expected=p)
+        for seed in (1, 2):
+            word = 0
+            if p is not None:
+                draw = lehmer(len(text) + 1, seed)[-1:]
+                with np.errstate(divide="ignore"):
+                    word = int(ngrams.sample_words(np.log(choose(p, 0.8, 20, 0.9)), 1.0, draw)[0])
+            yield case("next_word", "drawn", model, text, 0.8, 20, 0.9, seed, expected=word)
