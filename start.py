@@ -22,7 +22,7 @@ import time
 ROOT = os.path.dirname(os.path.realpath(__file__))
 WINDOWS = os.name == "nt"
 OLDEST = (3, 11)
-EXTRAS = ("test", "postgres", "cluster", "site", "baselines")
+EXTRAS = ("test", "postgres", "cluster", "site", "baselines", "chinese")
 COMMAND_EXTRAS = {"test": ["test"], "site": ["site"]}
 SOURCES = ("pyproject.toml", "constraints.txt")
 STAMP, LOCK, LOG, TEMPORARY = "nnlm-start.json", "nnlm-start.lock", "nnlm-install.log", "nnlm-tmp"
@@ -40,7 +40,7 @@ python3 start.py --help-commands     list the commands
   --no-browser    do not open a browser, only print the address
   --port N        the port of JupyterLab
   --here          install into the Python that runs this file (an active conda or virtual environment), make no .venv
-  --with EXTRA    also install an extra: test, postgres, cluster, site, baselines
+  --with EXTRA    also install an extra: test, postgres, cluster, site, baselines, chinese
   -h, --help      this help
 
 The first start takes a minute or more and about 1.5 GB, a later one seconds.

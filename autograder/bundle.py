@@ -32,6 +32,7 @@ _STARTING = (
     "autograder/bundle.py",
     "autograder/cells.py",
     "autograder/cli.py",
+    "autograder/data.py",
     "autograder/doctor.py",
     "autograder/headless.py",
     "autograder/lab.py",

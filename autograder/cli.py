@@ -64,7 +64,7 @@ def _about_missing(error: ImportError) -> tuple[str, int]:
         return f"A package is missing or does not fit ({error}); run `python3 start.py`, it installs what is needed.", 1
     if (ROOT / "autograder" / "grading").is_dir():
         raise error
-    return "This command needs the whole project; a student's copy has lab, check, progress and doctor.", 2
+    return "This command needs the whole project; a student's copy has lab, check, progress, data and doctor.", 2
 
 
 def _end(sentence: str, code: int) -> None:
@@ -413,6 +413,77 @@ def doctor(as_json: Json = False) -> None:
             out.print(escape(str(line)), soft_wrap=True)
     if not surgery.healthy(lines):
         raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def data(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A corpus; all when none is named.")] = "",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            metavar="PLACE",
+            help="Folder or zip archive with your own copy of Penn Treebank or WikiText-2.",
+            envvar="NNLM_DATA",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the corpora for language models: their size, terms and origin, and whether they are here."""
+    from autograder import data as looking
+    from course.kit.corpora import CORPORA
+
+    if name and name not in CORPORA:
+        raise Trouble(f"There is no corpus '{name}'; choose one of {', '.join(CORPORA)}.", 2)
+    rows = [looking.describe(one, data_dir) for one in ([name] if name else CORPORA)]
+    if name and rows[0].unit is None:
+        raise Trouble(rows[0].missing)
+    if as_json:
+        say(rows[0].to_data() if name else [row.to_data() for row in rows])
+    elif name:
+        _show_corpus(rows[0])
+    else:
+        _list_corpora(rows)
+
+
+def _list_corpora(rows: list[Any]) -> None:
+    """A table of sizes, and below it what each corpus is."""
+    from rich.table import Table
+
+    parts = ("train", "valid", "test")
+    table = Table("tokens", *parts, "types", "<unk>", "limit")
+    table.columns[0].no_wrap = True
+    for row in rows:
+        sizes = [f"{row.tokens[part]:,}" if part in row.tokens else "–" for part in parts]
+        sizes[0] = sizes[0] if row.tokens else "not here"
+        types = "–" if row.types is None else f"{row.types:,}"
+        share = f"{list(row.unknown.values())[-1]:.2%}" if row.unknown else "–"
+        limit = "–" if row.limit is None else f"{row.limit:.3f}"
+        table.add_row(row.name, *sizes, types, share, limit)
+    out.print(table)
+    out.print("<unk>: unknown words in the last part that is here. limit: no model has a lower perplexity on average.")
+    for row in rows:
+        out.print(
+            f"[bold]{row.name}[/bold]: {escape(f'{row.title}; {row.provenance}; {row.licence}.')}", soft_wrap=True
+        )
+        if row.missing:
+            out.print(escape(f"  {row.missing}"), style="dim", soft_wrap=True)
+
+
+def _show_corpus(row: Any) -> None:
+    """One corpus with its first sentences."""
+    lines = [f"{row.name}: {row.title}", f"from: {row.provenance}", f"terms: {row.licence}"]
+    lines += [
+        f"{part}: {tokens:,} tokens in {row.sentences[part]:,} sentences, {row.unknown[part]:.2%} unknown"
+        for part, tokens in row.tokens.items()
+    ]
+    lines.append(f"vocabulary: {row.types:,} {row.unit}s, <eos> and <unk> among them")
+    if row.entropy is not None:
+        lines.append(f"entropy: {row.entropy:.4f} nats a token; no model has a perplexity below {row.limit:.4f}")
+    lines += [row.missing] if row.missing else []
+    for line in (*lines, "", *row.first):
+        out.print(escape(line), soft_wrap=True)
 
 
 @app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

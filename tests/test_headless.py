@@ -200,11 +200,17 @@ def test_doctor_works_in_a_bundle(student):
     assert "tests" not in lines
 
 
+def test_data_works_in_a_bundle(student):
+    done = nnlm(student, "data", "copy", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["types"] == 13
+
+
 @pytest.mark.parametrize("command", [("build",), ("release", "02"), ("grade", "02"), ("test",)])
 def test_other_commands_say_that_they_need_the_project(student, command):
     done = nnlm(student, *command)
     assert done.returncode == 2
     assert (
         done.stderr.strip()
-        == "This command needs the whole project; a student's copy has lab, check, progress and doctor."
+        == "This command needs the whole project; a student's copy has lab, check, progress, data and doctor."
     )
