@@ -179,24 +179,6 @@ def feedforward_gradients(
     ### END SOLUTION
 
 
-def descend(parameters: Parameters, gradients: tuple[np.ndarray | None, ...], rate: float) -> Parameters:
-    """Take one step of gradient descent: every parameter minus rate times its gradient.
-
-    Args:
-        parameters: arrays, or None for a part that the network does not have.
-        gradients: one for each parameter, of the same shape; None where the parameter is, or where it shall stay as it is.
-        rate: learning rate η.
-
-    Returns:
-        New parameters; the old ones stay as they are.
-
-    Source:
-        Deck D, θ_{s+1} = θ_s − η ∂L/∂θ.
-    """
-    pairs = zip(parameters, gradients, strict=True)
-    return tuple(p if p is None or g is None else p - rate * g for p, g in pairs)  # type: ignore[return-value]
-
-
 def train_epoch(
     parameters: Parameters,
     contexts: np.ndarray,
@@ -227,6 +209,10 @@ def train_epoch(
         ### BEGIN SOLUTION
         rows = order[start : start + batch]  # (batch,), the last one shorter
         gradients = feedforward_gradients(contexts[rows], targets[rows], *parameters)
-        parameters = descend(parameters, (None if frozen else gradients[0], *gradients[1:]), rate)
+        stepped = tuple(
+            part if part is None else part - rate * gradient  # type: ignore[operator]
+            for part, gradient in zip(parameters, gradients, strict=True)
+        )
+        parameters = (parameters[0], *stepped[1:]) if frozen else stepped  # type: ignore[assignment]
         ### END SOLUTION
     return parameters

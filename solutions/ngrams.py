@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -143,27 +142,6 @@ def sample_words(logits: np.ndarray, temperature: float, draws: np.ndarray) -> n
 
 
 # ---- any order ---------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Level:
-    """What a Kneser–Ney model keeps about the n-grams of one order k.
-
-    Attributes:
-        keys: (n-grams,) int64, ascending: first word · (how many (k − 1)-grams) + number of the other k − 1 words.
-        kept: (n-grams,) float64, what discounting leaves of each one's relative frequency.
-        backoff: (contexts,) float64, the weight of the lower order after each context; 1 where nothing followed.
-    """
-
-    keys: np.ndarray
-    kept: np.ndarray
-    backoff: np.ndarray
-
-    def find(self, first: np.ndarray, rest: np.ndarray, rests: int) -> np.ndarray:
-        """Numbers of n-grams, −1 for an unseen one; `rest` holds the numbers of their last k − 1 words."""
-        key = first * rests + rest
-        place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
-        return np.where((rest >= 0) & (self.keys[place] == key), place, -1)
-
-
 class KneserNey:
     """Interpolated Kneser–Ney n-gram model of any order.
 
@@ -183,7 +161,9 @@ class KneserNey:
         if order < 1:
             raise ValueError(f"an n-gram has at least one word, not {order}")
         self.order, self.modified = order, modified
-        self.levels: list[_Level] = []
+        #: For each order k: keys, ascending (first word · how many (k − 1)-grams + number of the other words); what is kept of
+        #: each k-gram's relative frequency; and the weight of the lower order after each context, 1 where nothing followed.
+        self.levels: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def fit(self, tokens: np.ndarray, vocabulary_size: int, end: int = 0) -> Self:
         """Count the n-grams of a text, and turn the counts into probabilities.
@@ -244,13 +224,13 @@ class KneserNey:
         stream, place = self._stream(np.asarray(tokens))
         probability = self._lowest(stream)
         number = stream
-        for k, level in enumerate(self.levels[1:], 2):
+        for k, (keys, kept, backoff) in enumerate(self.levels[1:], 2):
             before = np.concatenate([[-1], number[:-1]])
             first = np.concatenate([np.full(k - 1, -1), stream])[: len(stream)]
-            number = level.find(first, np.where(place >= k - 1, number, -1), len(self.levels[k - 2].keys))
+            number = self._find(keys, first, np.where(place >= k - 1, number, -1), len(self.levels[k - 2][0]))
             reached = (place >= k - 1) & (before >= 0)
-            kept = np.where(reached & (number >= 0), level.kept[number], 0.0)
-            probability = kept + np.where(reached, level.backoff[before], 1.0) * probability
+            own = np.where(reached & (number >= 0), kept[number], 0.0)
+            probability = own + np.where(reached, backoff[before], 1.0) * probability
         logarithms: np.ndarray = np.log(probability[place > 0])
         return logarithms
 
@@ -269,11 +249,11 @@ class KneserNey:
         probability = self._lowest(number)
         before = np.full(1, history[-1]) if len(history) else np.full(1, -1)
         for k in range(2, len(history) + 2):
-            level, first = self.levels[k - 1], history[-(k - 1)]
-            number = level.find(first, number, len(self.levels[k - 2].keys))
-            probability = np.where(number >= 0, level.kept[number], 0.0) + level.backoff[before] * probability
+            (keys, kept, backoff), below = self.levels[k - 1], len(self.levels[k - 2][0])
+            number = self._find(keys, history[-(k - 1)], number, below)
+            probability = np.where(number >= 0, kept[number], 0.0) + backoff[before] * probability
             if k <= len(history):
-                before = level.find(history[-k], before, len(self.levels[k - 2].keys))
+                before = self._find(keys, history[-k], before, below)
             if before[0] < 0:
                 break
         return probability
@@ -288,14 +268,16 @@ class KneserNey:
         place = np.arange(len(stream)) - np.repeat(at, np.diff(np.append(at, len(stream))))
         return stream, place
 
-    def _level(self, keys: np.ndarray, count: np.ndarray, context: np.ndarray, contexts: int) -> _Level:
+    def _level(
+        self, keys: np.ndarray, count: np.ndarray, context: np.ndarray, contexts: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         discount = self.discounts(count)[np.minimum(count, 3)]
         total = np.bincount(context, weights=count, minlength=contexts)
         taken = np.bincount(context, weights=discount, minlength=contexts)
         with np.errstate(invalid="ignore"):
             backoff = np.where(total > 0, taken / total, 1.0)
             kept = np.where(count > 0, (count - discount) / total[context], 0.0)
-        return _Level(keys, kept, backoff)
+        return keys, kept, backoff
 
     def discounts(self, count: np.ndarray) -> np.ndarray:
         """What is taken off counts 0, 1, 2 and more, from how many n-grams have the counts 1 to 4.
@@ -318,7 +300,14 @@ class KneserNey:
                 one, two, more = estimate
         return np.array([0.0, one, two, more])
 
+    @staticmethod
+    def _find(keys: np.ndarray, first: np.ndarray, rest: np.ndarray, rests: int) -> np.ndarray:
+        """Numbers of n-grams, −1 for an unseen one; `rest` holds the numbers of their words but the first."""
+        key = first * rests + rest
+        place = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+        return np.where((rest >= 0) & (keys[place] == key), place, -1)
+
     def _lowest(self, words: np.ndarray) -> np.ndarray:
         """The order of single words, mixed with the uniform distribution."""
-        probability: np.ndarray = self.levels[0].kept[words] + self.levels[0].backoff[0] / self.size
+        probability: np.ndarray = self.levels[0][1][words] + self.levels[0][2][0] / self.size
         return probability
