@@ -76,14 +76,14 @@ RECIPES = {
     "fnn": Recipe(
         "feed-forward network of Bengio et al. 2003",
         _feed_forward,
-        {"order": 6, "embedding": 100, "hidden": 200, "dropout": 0.2, "direct": False, "tied": False},
+        {"order": 7, "embedding": 200, "hidden": 200, "dropout": 0.1, "direct": False, "tied": True},
         {"batch": 64, "time": 8, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
     "rnn": Recipe(
         "recurrent network of Elman 1990",
         _recurrent,
-        {"features": 300, "layers": 1, "dropout": 0.25, "tied": True},
-        {"batch": 32, "time": 20, "rate": 1.5e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+        {"features": 300, "layers": 1, "dropout": 0.15, "tied": True},
+        {"batch": 32, "time": 20, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
 }
 MODELS = (*NGRAMS, *RECIPES)
@@ -191,7 +191,7 @@ def _count(order: int, corpus: Corpus) -> dict[str, Any]:
         "valid_ppl": float(np.exp(-valid.mean())),
         "tokens": len(test),
         "valid_tokens": len(valid),
-        "parameters": sum(len(level.keys) for level in model.levels),
+        "parameters": sum(len(level[0]) for level in model.levels),
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "device": "cpu",

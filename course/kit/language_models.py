@@ -581,7 +581,8 @@ class _WordLearner:
         self.plan = [0, 10**9]
         for number in range(5):  # the first steps fetch code and memory
             self.step(number)
-        taken, began = [], now()
+        taken: list[float] = []
+        began = now()
         while len(taken) < 10 or (now() - began < 0.03 * budget and len(taken) < self.per_epoch - 5):
             start = now()
             self.step(5 + len(taken))
