@@ -416,14 +416,14 @@ def train(
         write=_rank() == 0,
     )
     at = [plan[leg + 1] for leg in range(len(history.held_out))]
-    if history.stopped == "interrupted" and history.best_epoch == len(at) - 1 and learner.reached < at[-1]:
-        at[-1] = learner.reached
+    if history.stopped == "interrupted" and at and learner.furthest < at[-1]:
+        at[-1] = learner.furthest
     return Run(
         **vars(history),
-        steps=learner.reached,
+        steps=learner.furthest,
         planned=plan[-1],
-        tokens=learner.tokens_until(learner.reached),
-        epochs=learner.reached / learner.per_epoch,
+        tokens=learner.tokens_until(learner.furthest),
+        epochs=learner.furthest / learner.per_epoch,
         cpu_seconds=learner.cpu_seconds(),
         at=at,
     )
@@ -457,7 +457,8 @@ class _WordLearner:
         self.rows, self.per_epoch = _rows(len(corpus.train), self.batch, self.time)
         self.plan: list[int] = []  # steps at which the run is judged; the first is 0
         self.state: Any = None
-        self.reached, self.recent, self.spent, self.cpu_began = 0, math.nan, 0.0, clock.process_time()
+        self.reached, self.furthest = 0, 0  # steps behind these parameters, and behind the run
+        self.recent, self.spent, self.cpu_began = math.nan, 0.0, clock.process_time()
         self.where = next(model.parameters()).device
         self.text = torch.from_numpy(corpus.train.astype(np.int64))
         size = len(corpus.vocabulary)
@@ -511,7 +512,7 @@ class _WordLearner:
         used = list({id(p): p for p in tables.values()}.values())
         self.update([*self.dense, *used], used, chosen, number)
         self.state = _detached(state if chosen is None else _map_words(state, chosen))
-        self.reached = number + 1
+        self.reached = self.furthest = number + 1
         value = _mean_over_processes(float(loss.detach()))
         self.recent = value if math.isnan(self.recent) else self.recent + 0.02 * (value - self.recent)
         return value
@@ -593,6 +594,7 @@ class _WordLearner:
         evaluate(self.model, few, end=self.corpus.vocabulary.end)
         a_judging = (now() - began) * len(self.corpus.valid) / len(few)
         self.load_state_dict(before)
+        self.furthest = 0
         return a_step, a_judging
 
     def tokens_until(self, steps: int) -> int:
@@ -624,6 +626,7 @@ class _WordLearner:
             self.adam.load_state_dict(saved["adam"])
         self.state = _map_tensors(saved["carried"][_rank()], lambda t: t.to(self.where))
         self.plan, self.reached, self.recent = (saved["run"][key] for key in ("plan", "reached", "recent"))
+        self.furthest = max(self.furthest, self.reached)
         if self.spent == 0.0:
             self.spent = saved["cpu_seconds"]
 
