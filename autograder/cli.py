@@ -649,6 +649,67 @@ def site(
             raise Trouble(f"Port {port} is taken; name another one with --port.") from None
 
 
+@app.command()
+@guarded
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="kn3, kn5, fnn or rnn.")],
+    data: Annotated[str, typer.Option("--data", metavar="NAME", help="A corpus.")] = "king_james",
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", metavar="FOLDER", help="Where your own corpora are: a folder or a zip.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    minutes: Annotated[
+        float | None, typer.Option(help="Train for about so long; 2 where no limit is given.", show_default=False)
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Read the training text so often.")] = None,
+    cpu_seconds: Annotated[float | None, typer.Option(help="Train for about so much CPU time.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads for PyTorch.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 0,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the run here now and then, and go on from it.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint, or begin anew.")
+    ] = True,
+    softmax: Annotated[str, typer.Option(help="While training: sampled or full. Judging is always full.")] = "sampled",
+    precision: Annotated[str, typer.Option(help="While training: float32 or bf16.")] = "float32",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on a GPU, too.")] = False,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many judgings in a row that were no better.")
+    ] = None,
+    text: Annotated[int, typer.Option(metavar="N", help="Show N words of its text after each judging.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a language model and judge it by every word of a test text; under torchrun on several processes."""
+    import shlex
+    import sys
+
+    from autograder import language_models
+
+    try:
+        request = language_models.Request(
+            model=model, data=data, data_dir=data_dir, device=device, minutes=minutes, epochs=epochs,
+            cpu_seconds=cpu_seconds, threads=threads, seed=seed, checkpoint=checkpoint, resume=resume, softmax=softmax,
+            precision=precision, deterministic=deterministic, patience=patience, text=text,
+            settings=dict(language_models.setting(one) for one in settings or []),
+        )  # fmt: skip
+        quiet = as_json and not err.is_terminal
+        command = shlex.join(["nnlm", *sys.argv[1:]])
+        result = language_models.run(request, command, None if quiet else sys.stderr)
+    except language_models.TrainingError as error:
+        raise Trouble(str(error), error.code) from None
+    if not result:
+        return  # not the first of several processes
+    if as_json:
+        say(result)
+    else:
+        for line in language_models.to_lines(result):
+            out.print(escape(line), soft_wrap=True)
+
+
 @app.command("progress")
 @guarded
 def progress_command(as_json: Json = False) -> None:

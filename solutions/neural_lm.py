@@ -8,6 +8,30 @@ import torch
 from torch import Tensor, nn
 
 
+class SharedDropout(nn.Module):
+    """Dropout whose choice holds for all places of a row: a feature is left out at each of them or at none.
+
+    Args:
+        share: probability that a feature of a row is left out; the others are divided by 1 − share.
+
+    Source:
+        Gal and Ghahramani 2016. It also takes a row's length less random numbers.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        if not 0 <= share < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {share}")
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Leave features out of x (batch, time, features) while training; gives the same shape."""
+        if not self.training or self.share == 0:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= self.share  # (batch, 1, features)
+        return x * (kept.to(x.dtype) / (1 - self.share))
+
+
 class FeedForwardLM(nn.Module):
     """Predict the next word from the vectors of the last order − 1 words: b + U tanh(H x + d), and W x where it is direct.
 
@@ -48,7 +72,7 @@ class FeedForwardLM(nn.Module):
         self.order, self.direct, self.end = order, direct, end
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.hidden = nn.Linear((order - 1) * embedding, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout)
         self.output = nn.Linear(hidden + (order - 1) * embedding * direct, vocabulary)
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         if tied:
@@ -95,7 +119,7 @@ class ElmanLM(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, features)
         self.recurrent = nn.RNN(features, features, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SharedDropout(dropout)
         self.output = nn.Linear(features, vocabulary)
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
         if tied:

@@ -18,7 +18,7 @@ from autograder.site import widgets
 LANDING = ROOT / "assets" / "site" / "landing.md"
 #: Guides that are written as they stand in ``docs/``, by group, in the order of the menu.
 GUIDES = {
-    "learn": ("install", "feedback_gallery"),
+    "learn": ("install", "language_models", "feedback_gallery"),
     "teach": ("instructor", "threat_model", "attacks", "cluster"),
     "look up": ("errata", "data"),
 }

@@ -21,7 +21,7 @@ import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -238,6 +238,42 @@ def candidates(certain: Tensor, drawn: Tensor, log_inclusion: Tensor) -> tuple[T
     return words, torch.where(certain[words], 0.0, log_inclusion[words])
 
 
+class _SoftmaxLoss(torch.autograd.Function):
+    """Mean of −log softmax(x wᵀ + b) at the targets.
+
+    Autograd would pass over the (words, candidates) logits ten times; here the gradient ŷ − y takes the logits' own place, a
+    few rows at a time, which stay in the cache. Products are taken in x's precision, all else in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        low = w.to(x.dtype)
+        logits = x @ low.t()  # (words, candidates)
+        rows = max(1, 250_000 // len(w)) if x.device.type == "cpu" else len(x)
+        nats, grad_bias = x.new_zeros((), dtype=torch.float32), torch.zeros_like(bias.expand(len(w)))
+        for part, wanted in zip(logits.split(rows), targets.split(rows), strict=True):
+            y = part.float().add_(bias)
+            top = y.amax(dim=1, keepdim=True)
+            at_target = y.gather(1, wanted[:, None])
+            total = y.sub_(top).exp_().sum(dim=1, keepdim=True)
+            nats += (total.log() + top - at_target).sum()
+            y.mul_(1 / (total * len(x))).scatter_add_(1, wanted[:, None], torch.full_like(total, -1 / len(x)))
+            grad_bias += y.sum(dim=0)
+            part.copy_(y)
+        ctx.save_for_backward(x, low, logits, grad_bias)
+        return nats / len(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, low, grad_logits, grad_bias = ctx.saved_tensors
+        return (
+            (grad_logits @ low) * grads[0].to(x.dtype),
+            (grad_logits.t() @ x).float() * grads[0],
+            grad_bias * grads[0],
+            None,
+        )
+
+
 # ---- training ----------------------------------------------------------------------------------------------------------
 @dataclass
 class Run(History):
@@ -285,7 +321,7 @@ def train(
     resume: bool = True,
     every: int = 1000,
     patience: int | None = None,
-    progress: bool = True,
+    progress: bool | TextIO = True,
     sample: int = 0,
 ) -> Run:
     """Train a language model, and leave it as it was when it judged the validation text best.
@@ -318,7 +354,7 @@ def train(
         checkpoint: a file to write every so many steps (``every``) and after each judging, and to go on from when it exists.
         resume: False begins anew and overwrites the file.
         patience: stop after so many judgings in a row that were no better.
-        progress: whether to show a line with speed, loss, perplexity and time left.
+        progress: whether to show a line with speed, loss, perplexity and time left, or the stream to show it on.
         sample: how many words of text to show after each judging.
 
     Returns:
@@ -359,7 +395,13 @@ def train(
         limits = _Limits(minutes, epochs, cpu_seconds, clock.monotonic(), cpu_began)
         learner.plan = _shared(learner.make_plan(limits))
     plan = learner.plan
-    shown = _WordProgress(learner, corpus.vocabulary, sample) if progress and _rank() == 0 else False
+    stream = None if isinstance(progress, bool) else progress
+    glue = "" if corpus.unit == "character" else " "
+    shown = (
+        progress is not False
+        and _rank() == 0
+        and _WordProgress(learner, corpus.vocabulary, sample, glue, stream=stream)
+    )
     history = fit(
         learner,
         lambda leg: range(plan[leg], plan[leg + 1]),
@@ -374,14 +416,14 @@ def train(
         write=_rank() == 0,
     )
     at = [plan[leg + 1] for leg in range(len(history.held_out))]
-    if history.stopped == "interrupted" and history.best_epoch == len(at) - 1 and learner.reached < at[-1]:
-        at[-1] = learner.reached
+    if history.stopped == "interrupted" and at and learner.furthest < at[-1]:
+        at[-1] = learner.furthest
     return Run(
         **vars(history),
-        steps=learner.reached,
+        steps=learner.furthest,
         planned=plan[-1],
-        tokens=learner.tokens_until(learner.reached),
-        epochs=learner.reached / learner.per_epoch,
+        tokens=learner.tokens_until(learner.furthest),
+        epochs=learner.furthest / learner.per_epoch,
         cpu_seconds=learner.cpu_seconds(),
         at=at,
     )
@@ -415,7 +457,8 @@ class _WordLearner:
         self.rows, self.per_epoch = _rows(len(corpus.train), self.batch, self.time)
         self.plan: list[int] = []  # steps at which the run is judged; the first is 0
         self.state: Any = None
-        self.reached, self.recent, self.spent, self.cpu_began = 0, math.nan, 0.0, clock.process_time()
+        self.reached, self.furthest = 0, 0  # steps behind these parameters, and behind the run
+        self.recent, self.spent, self.cpu_began = math.nan, 0.0, clock.process_time()
         self.where = next(model.parameters()).device
         self.text = torch.from_numpy(corpus.train.astype(np.int64))
         size = len(corpus.vocabulary)
@@ -459,18 +502,17 @@ class _WordLearner:
             short = torch.empty(len(self.corpus.vocabulary), dtype=torch.int64, device=self.where)
             short[chosen] = torch.arange(len(chosen), device=self.where)
             inputs, targets, state = short[inputs], short[targets], _map_words(state, short)
-            rows = {id(p): p.detach()[chosen].requires_grad_() for p in self.tables.values()}
+            rows = {id(p): p.detach().index_select(0, chosen).requires_grad_() for p in self.tables.values()}
             tables = {name: rows[id(p)] for name, p in self.tables.items()}
         with torch.autocast(self.where.type, torch.bfloat16, enabled=self.settings["precision"] == "bf16"):
             features, state = torch.func.functional_call(self.model, tables, (inputs, state))
-            logits = F.linear(features.flatten(0, 1), tables["output.weight"])
-        bias = tables.get("output.bias", 0.0)
-        loss = F.cross_entropy(logits.float() + (bias - correction), targets.flatten())
+        bias = tables.get("output.bias", features.new_zeros(1)) - correction
+        loss = _SoftmaxLoss.apply(features.flatten(0, 1), tables["output.weight"], bias, targets.flatten())
         loss.backward()
         used = list({id(p): p for p in tables.values()}.values())
         self.update([*self.dense, *used], used, chosen, number)
         self.state = _detached(state if chosen is None else _map_words(state, chosen))
-        self.reached = number + 1
+        self.reached = self.furthest = number + 1
         value = _mean_over_processes(float(loss.detach()))
         self.recent = value if math.isnan(self.recent) else self.recent + 0.02 * (value - self.recent)
         return value
@@ -538,18 +580,21 @@ class _WordLearner:
         budget, now = limits.left() or (0.0, clock.monotonic)
         before = copy.deepcopy(self.state_dict())
         self.plan = [0, 10**9]
-        for number in range(3):  # the first steps fetch code and memory
+        for number in range(5):  # the first steps fetch code and memory
             self.step(number)
-        began, number = now(), 3
-        while number < 13 or (now() - began < 0.02 * budget and number < self.per_epoch):
-            self.step(number)
-            number += 1
-        a_step = (now() - began) / (number - 3)
+        taken: list[float] = []
+        began = now()
+        while len(taken) < 10 or (now() - began < 0.03 * budget and len(taken) < self.per_epoch - 5):
+            start = now()
+            self.step(5 + len(taken))
+            taken.append(now() - start)
+        a_step = float(np.median(taken))
         few = self.corpus.valid[: 2000 + len(self.corpus.valid) // 100]
         began = now()
         evaluate(self.model, few, end=self.corpus.vocabulary.end)
         a_judging = (now() - began) * len(self.corpus.valid) / len(few)
         self.load_state_dict(before)
+        self.furthest = 0
         return a_step, a_judging
 
     def tokens_until(self, steps: int) -> int:
@@ -581,6 +626,7 @@ class _WordLearner:
             self.adam.load_state_dict(saved["adam"])
         self.state = _map_tensors(saved["carried"][_rank()], lambda t: t.to(self.where))
         self.plan, self.reached, self.recent = (saved["run"][key] for key in ("plan", "reached", "recent"))
+        self.furthest = max(self.furthest, self.reached)
         if self.spent == 0.0:
             self.spent = saved["cpu_seconds"]
 
@@ -602,18 +648,19 @@ class _RowAdam:
         for table, grad, (mean, square, count) in zip(self.tables, grads, self.memory, strict=True):
             if grad is None:
                 continue
-            m, v, t = (mean, square, count) if rows is None else (mean[rows], square[rows], count[rows])
+            m, v, t = (part if rows is None else part.index_select(0, rows) for part in (mean, square, count))
             t.add_(1)
             m.lerp_(grad, 1 - first)
             v.mul_(second).addcmul_(grad, grad, value=1 - second)
             by_row = (-1, *[1] * (table.ndim - 1))
-            scale = (rate / (1 - first**t)).view(by_row)
-            change = scale * m / ((v / (1 - second**t).view(by_row)).sqrt_().add_(self.eps))
+            spread = v.sqrt().mul_((1 - second**t).rsqrt_().view(by_row)).add_(self.eps)
+            change = torch.div(m, spread, out=spread).mul_((-rate / (1 - first**t)).view(by_row))
             if rows is None:
-                table.sub_(change)
+                table.add_(change)
             else:
-                mean[rows], square[rows], count[rows] = m, v, t
-                table[rows] -= change
+                for part, value in ((mean, m), (square, v), (count, t)):
+                    part.index_copy_(0, rows, value)
+                table.index_add_(0, rows, change)
 
     def state_dict(self) -> list[Any]:
         """The memory."""
@@ -749,9 +796,9 @@ def _seed_torch(seed: int, step: int, rank: int) -> None:
 class _WordProgress(Progress):
     """The line of a language model's run: epochs, loss, perplexity, speed, time left."""
 
-    def __init__(self, learner: _WordLearner, vocabulary: Vocabulary, sample: int, **more: Any) -> None:
+    def __init__(self, learner: _WordLearner, vocabulary: Vocabulary, sample: int, glue: str, **more: Any) -> None:
         super().__init__(len(learner.plan) - 1, **more)
-        self.learner, self.vocabulary, self.sample = learner, vocabulary, sample
+        self.learner, self.vocabulary, self.sample, self.glue = learner, vocabulary, sample, glue
         self.began: tuple[float, int] | None = None
 
     def line(self, epoch: int, batch: int, count: int, loss: float, history: History) -> str:
@@ -787,7 +834,7 @@ class _WordProgress(Progress):
             print(self.summary(history), file=self.stream, flush=True)
         if self.sample:
             written = generate(self.learner.model, self.vocabulary, length=self.sample, unknown=False)
-            text = " ".join(written)
+            text = self.glue.join(written)
             if self.terminal:
                 self.stream.write("\r" + " " * self.width + "\r")
             print(f"  {text}", file=self.stream, flush=True)
