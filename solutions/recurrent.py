@@ -4,8 +4,6 @@ import numpy as np
 
 from solutions.optimisers import Adam, clip_by_global_norm
 
-Layer = tuple[np.ndarray, np.ndarray, np.ndarray]  # u (inputs, features), w (features, features), b (features,)
-
 
 # ---- one step --------------------------------------------------------------------------------------------------------
 def rnn_step(x: np.ndarray, h: np.ndarray, u: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -280,7 +278,9 @@ def word_probabilities(
 
 
 # ---- deeper, and from both sides -------------------------------------------------------------------------------------
-def bidirectional_rnn(x: np.ndarray, mask: np.ndarray, layers: list[tuple[Layer, Layer]]) -> np.ndarray:
+def bidirectional_rnn(
+    x: np.ndarray, mask: np.ndarray, layers: list[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]]
+) -> np.ndarray:
     """Stack layers that each read their input from left to right and from right to left, from zero states.
 
     The next layer reads, at each place, the two states of that place side by side: first that of the reading from the
