@@ -150,7 +150,7 @@ def test_norms_by_lag_equal_torchs() -> None:
     np.testing.assert_allclose(ref.gradient_norms(last, states, w), norms, rtol=1e-10)
 
 
-@pytest.mark.parametrize("radius", [0.5, 0.9, 1.0, 1.3])
+@pytest.mark.parametrize("radius", [0.8, 0.9, 1.0, 1.3])
 def test_without_slopes_the_long_run_multiplies_by_the_spectral_radius(radius: float) -> None:
     w = ref.with_spectral_radius(np.random.default_rng(0).normal(size=(12, 12)), radius)
     assert np.abs(np.linalg.eigvals(w)).max() == pytest.approx(radius)
@@ -278,7 +278,7 @@ def test_deck_b_a_text_of_t_words_has_one_answer_less() -> None:
     asked = words[:, 1:]
     assert asked.shape[1] == words.shape[1] - 1
     logits = np.zeros((1, 5, 6))
-    with pytest.raises(ValueError, match="shape|broadcast|mismatch"):
+    with pytest.raises(ValueError, match=r"shape|broadcast|mismatch"):
         ref.masked_lm_loss(logits, asked, np.ones((1, 5), dtype=bool))
     with_end = np.append(asked, [[5]], axis=1)  # the end counts as a word
     assert ref.masked_lm_loss(logits, with_end, np.ones((1, 5), dtype=bool))[0] == pytest.approx(math.log(6))
