@@ -255,7 +255,8 @@ def test_deck_a_every_prediction_depends_on_the_first_word() -> None:
 def test_deck_b_chain_holds_for_transposed_jacobians_only() -> None:
     rng = np.random.default_rng(9)
     u, w, b = weights(rng, 2, 3)
-    x, h0, last = rng.normal(size=(1, 4, 2)), np.zeros((1, 3)), rng.normal(size=3)
+    x, h0, last = 0.3 * rng.normal(size=(1, 4, 2)), np.zeros((1, 3)), rng.normal(size=3)
+    b *= 0.2
     every = np.ones((1, 4), dtype=bool)
     states = ref.rnn_forward(x, h0, every, u, w, b)
     jacobians = [np.diag(1 - states[0, k] ** 2) @ w.T for k in (1, 2, 3)]  # ∂h_k+1/∂h_k, one row an output
@@ -417,3 +418,35 @@ def test_chapter_8s_figures_that_the_text_cites() -> None:
     for order, expected in [(2, 66.0), (3, 47.1), (5, 41.2)]:
         model = KneserNey(order).fit(corpus.train, 10_000)
         assert np.exp(-model.log_probabilities(corpus.test).mean()) == pytest.approx(expected, abs=0.05)
+
+
+def test_what_the_chapter_says_of_the_widget() -> None:
+    from widgets.cases import lehmer_bells
+
+    draw = lehmer_bells(36, 3).reshape(6, 6)
+    unit = ref.with_spectral_radius(draw + draw.T, 1.0)
+    last = np.ones((1, 6)) / np.sqrt(6)
+    for radius, expected in [(0.95, 0.05), (1.0, 0.41), (1.05, 2.87)]:
+        norms = ref.gradient_norms(last, np.zeros((1, 41, 6)), radius * unit)
+        assert norms[40] == pytest.approx(expected, abs=5e-3)
+
+
+def test_the_benchmarks_two_sides_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+    from pathlib import Path
+
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # the script sets them for good; here they are put back
+
+    path = Path(__file__).resolve().parents[1] / "benchmarks" / "numpy_layers.py"
+    spec = importlib.util.spec_from_file_location("numpy_layers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    row = bench.race(
+        *bench.elman(features=8, vocabulary=20, batch=3, steps=5), repeats=2
+    )  # it compares before it times
+    assert row["ratio"] > 0
+    assert "thread" in bench.settings()["numpy"]
+    assert set(bench.LAYERS) >= {"Elman 200, 1,000 words"}

@@ -76,12 +76,12 @@ function build(w) {
     const values = Object.fromEntries(found);
     picture.clear();
     const arrow = (from, to, on) => picture.arrow(from, to, { colour: on ? kit.COLOURS.vermilion : kit.COLOURS.blue, width: on ? 3 : 1.5 });
-    arrow([1, 0], [1, 0.85], false);
-    arrow([3, 0], [3, 0.85], false);
-    arrow([1, 1.15], [1, 1.85], "grad_z1" in values);
-    arrow([3, 1.15], [3, 1.85], "grad_z2" in values);
+    arrow([1, 0], [1, 0.62], false);
+    arrow([3, 0], [3, 0.62], false);
+    arrow([1, 1.15], [1, 1.62], "grad_z1" in values);
+    arrow([3, 1.15], [3, 1.62], "grad_z2" in values);
     arrow([-0.3, 1], [0.6, 1], "grad_h0" in values);
-    arrow([1.2, 1.9], [2.8, 1.1], "back1" in values);
+    arrow([1.6, 1.75], [2.45, 1.2], "back1" in values);
     arrow([1.15, 2.15], [1.8, 2.9], "own1" in values);
     arrow([2.85, 2.15], [2.2, 2.9], "grad_h2" in values);
     picture.text(1, -0.3, `x₁ = ${kit.number(x[0])}`, { anchor: "middle" });

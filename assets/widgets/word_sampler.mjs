@@ -8,12 +8,12 @@ export const DEFAULTS = { temperature: 1, top_k: 8, top_p: 1, seed: 1 };
 export const STRINGS = {
   en: {
     title: "Word sampler", temperature: "T", top_k: "top-k", top_p: "top-p", draw: "Draw anew", greedy: "Greedy", plain: "As the model says",
-    picture: "Probabilities of the next word: dashed outline before, bar after", share: "probability", axis: "word after “and the king”",
+    picture: "Probabilities of the next word: dashed line before, bar after", share: "probability", axis: "word after “and the king”",
     read: "T = {t}, top-k {k}, top-p {p}: {count} of 8 words stay: {words}.", drawn: "Ten draws: {drawn}.",
   },
   zh: {
     title: "词采样器", temperature: "T", top_k: "top-k", top_p: "top-p", draw: "重新抽取", greedy: "贪心", plain: "照模型原样",
-    picture: "下一个词的概率：细线为之前，粗条为之后", share: "概率", axis: "“and the king”之后的词",
+    picture: "下一个词的概率：虚线为之前，粗条为之后", share: "概率", axis: "“and the king”之后的词",
     read: "T = {t}，top-k {k}，top-p {p}：8 个词中保留 {count} 个：{words}。", drawn: "十次抽取：{drawn}。",
   },
 };
@@ -57,11 +57,10 @@ function build(w) {
     kit.button(say("plain"), () => w.set({ temperature: 1, top_k: 8, top_p: 1 })),
   ];
   const live = kit.live();
-  const second = kit.html("p", { class: "live" });
   w.root.append(
     kit.html("div", { class: "row" },
       kit.html("div", { class: "grow" }, picture.element),
-      kit.html("div", { class: "grow" }, ...controls.map(control => control.element), kit.html("div", { class: "buttons" }, ...buttons), live.element, second),
+      kit.html("div", { class: "grow" }, ...controls.map(control => control.element), kit.html("div", { class: "buttons" }, ...buttons), live.element),
     ),
   );
 
@@ -80,7 +79,6 @@ function build(w) {
     const read = say("read", { t: kit.number(t), k, p: kit.number(p), count: kept.length, words: shares });
     const ten = say("drawn", { drawn: drawn(after, 10, seed).map(i => WORDS[i]).join(" ") });
     live.say(`${read} ${ten}`);
-    second.textContent = "";
     picture.describe(`${say("picture")}. ${read}`);
   };
 }

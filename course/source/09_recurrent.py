@@ -327,7 +327,7 @@ from course.kit.widgets import GradientThroughTime
 GradientThroughTime()
 
 # %% [markdown]
-# In the widget, find the radius at which lag 40 keeps a tenth of the gradient. Then make the words larger. **Clipping** (梯度裁剪) caps
+# In the widget, set Words to 0: at ρ = 0.95 lag 40 keeps 5 % of the gradient, at 1 it keeps 41 %, at 1.05 it has nearly trebled. Then make the words larger. **Clipping** (梯度裁剪) caps
 # the length; look at what it does to a vanished gradient: nothing.
 #
 # A vanished gradient does not mean that nothing is learned, only that **near** lags drown the far ones. So a plain recurrent network reads texts of any
