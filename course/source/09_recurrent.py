@@ -229,7 +229,8 @@ print(f"grad_w by differences: {(loss_at(2 + eps) - loss_at(2 - eps)) / (2 * eps
 #
 # Deck B writes 1/T Σ −log ŷ^t of x_{t+1} for t = 1 … T. A text of T words has no word T + 1: there are T − 1 answers, or T if the end counts as
 # a word, `<eos>`.
-#
+
+# %% [markdown]
 # ### Exercise 9.4 · A loss that knows padding
 # ●●○ · 15 min · needs: softmax and cross-entropy
 #
@@ -327,11 +328,11 @@ from course.kit.widgets import GradientThroughTime
 GradientThroughTime()
 
 # %% [markdown]
-# In the widget, set Words to 0: at ρ = 0.95 lag 40 keeps 5 % of the gradient, at 1 it keeps 41 %, at 1.05 it has nearly trebled. Then make the words larger. **Clipping** (梯度裁剪) caps
-# the length; look at what it does to a vanished gradient: nothing.
+# In the widget, set Words to 0: at ρ = 0.95 lag 40 keeps 5 % of the gradient, at 1 it keeps 41 %, at 1.05 it has nearly trebled. Then make the words larger.
+# **Clipping** (梯度裁剪) caps the length; a vanished gradient it leaves as it is.
 #
-# A vanished gradient does not mean that nothing is learned, only that **near** lags drown the far ones. So a plain recurrent network reads texts of any
-# length and remembers some ten words. (Deck A's "memory of any length" is what h can depend on, not what training finds.)
+# Vanishing means that **near** lags drown the far ones. So a plain recurrent network reads texts of any length and learns to use only the last words. (Deck A's
+# "memory of any length" is what h can depend on.)
 #
 # ## Deeper, and from both sides
 #
@@ -445,7 +446,8 @@ WordSampler()
 # ●●● · 25 min · needs: 9.2–9.4
 #
 # Train on the language of names; the perplexity on new text must come within a factor of 1.2 of the lowest possible one (blindness costs 1.32). Some 24
-# features, Adam with a rate of 0.01 that falls to 0, and a clipped norm of 1 do it in a second.
+# features, Adam with a rate of 0.01 that falls to 0 (set `optimiser.lr`), and a clipped norm of 1 do it in a second. No place is padded: the mask is all
+# True.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -454,7 +456,8 @@ WordSampler()
 # </details>
 # <details><summary>Hint 2: almost there</summary>
 #
-# Zeros for h at the start of an epoch; in the inner loop `_, grads, h = rnn_lm_gradients(…)`, clip, step.
+# Before the loops: `new_rnn_lm`, and one `Adam` for all six arrays. Zeros for h at the start of an epoch; in the inner loop `_, grads, h =
+# rnn_lm_gradients(…)`, clip (a pair comes back: the gradients, and the norm), step.
 #
 # </details>
 
@@ -639,7 +642,7 @@ for settings in ({"temperature": 0.0}, {"top_p": 0.9}, {"temperature": 0.7, "top
 # | B | ŷ = softmax(Uh + b₂), no step | h_t, one at each step | 9.4 |
 # | B | 1/T over t = 1 … T of x_{t+1} | T words have T − 1 answers, or an `<eos>` | 9.4 |
 # | B | ∂h²/∂h¹ × ∂h³/∂h² × … × ∂J/∂h⁴ | that order for transposed Jacobians only | cell after 9.5 |
-# | A | remembers a history of any length | can depend on it; training finds some ten words | 9.5 |
+# | A | remembers a history of any length | can depend on it; training finds the near part | 9.5, 9.8 |
 # | C | two biases | one suffices; their gradients are equal | test |
 #
 # Next: chapter 10 gives the state a road without slopes, the LSTM.
