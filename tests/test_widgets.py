@@ -741,6 +741,61 @@ def drive_next_word(on: Driven) -> None:
     assert on.trait("temperature") == 0.1
 
 
+def drive_unrolled_network(on: Driven) -> None:
+    on.says("Nothing is computed yet")
+    on.press("button", "Next number", "Enter", "Space")
+    on.says("h₁ = tanh z₁ = 0.4621. Forwards.")  # the chapter's paper example
+    on.press("button", "All", "Enter")
+    on.says("grad_h₀ = grad_z₁ · w = −0.266. Backwards through time. All 15 numbers are known.")
+    rows = {row.split("\t")[0]: row.split("\t")[2] for row in on.page.locator("tbody tr").all_inner_texts()}
+    assert (rows["grad_u"], rows["grad_w"], rows["grad_b"]) == ("0.2357", "0.0519", "0.0514")
+    on.press("button", "One back", "Enter", "Enter")
+    on.says("grad_w = grad_z₂ · h₁ + grad_z₁ · h₀ = 0.0519. Sums over both steps.")
+    on.press("slider", "w", "Home")
+    assert on.trait("w") == -3
+    on.press("button", "Start again", "Enter")
+    assert on.trait("step") == 0
+
+
+def drive_gradient_through_time(on: Driven) -> None:
+    on.says("ρ = 1, words of size 0.5: lag 0 has 1, lag 40 has ")
+    on.says("It vanishes")
+    on.press("slider", "Words", "Home")
+    on.says("It roughly lasts: × ")
+    on.press("slider", "Radius ρ", *["ArrowRight"] * 4)
+    on.says("It explodes: × 1.1")
+    on.press("slider", "Lag: read another one", "Shift+ArrowRight", "ArrowLeft")
+    on.says("Lag 14: ")
+    on.drag("Lag: read another one", 16, 0, span=(100, 30))
+    assert on.trait("lag") == pytest.approx(30, abs=1)
+    on.choose("Clip to", "on")
+    on.press("slider", "Limit", "ArrowRight")
+    on.says("Clipped to 1.5: lag ")
+    on.press("slider", "Length", "Home")
+    on.says("lag 5 has ")
+    on.press("slider", "Lag", "Home")
+    on.says("lag 0 has 1.")
+
+
+def drive_word_sampler(on: Driven) -> None:
+    on.says("T = 1, top-k 8, top-p 1: 8 of 8 words stay: said 0.36, of 0.24")
+    on.press("slider", "top-k", *["ArrowLeft"] * 5)
+    on.says("3 of 8 words stay: said 0.5, of 0.333, went 0.167.")
+    before = on.text()
+    on.press("button", "Draw anew", "Enter")
+    on.page.wait_for_function("b => document.querySelector('[role=status]').textContent !== b", arg=before)
+    on.press("button", "As the model says", "Enter")
+    on.press("slider", "top-p", *["ArrowLeft"] * 8)
+    on.says("top-p 0.6: 2 of 8 words stay: said 0.6, of 0.4.")
+    on.press("button", "Greedy", "Enter")
+    on.says("1 of 8 words stay: said 1. Ten draws: said said said said said said said said said said.")
+    on.press("slider", "T", "End")
+    on.says("T = 3, ")
+    handle = on.page.get_by_role("slider", name="T", exact=True).bounding_box()
+    on.page.mouse.click(handle["x"] + 2, handle["y"] + handle["height"] / 2)
+    assert on.trait("temperature") < 0.3
+
+
 DRIVES: dict[str, Callable[[Driven], None]] = {
     "decision_line": drive_decision_line,
     "perceptron_rule": drive_perceptron_rule,
@@ -760,6 +815,9 @@ DRIVES: dict[str, Callable[[Driven], None]] = {
     "dropout_viewer": drive_dropout_viewer,
     "perplexity_branching": drive_perplexity_branching,
     "next_word": drive_next_word,
+    "unrolled_network": drive_unrolled_network,
+    "gradient_through_time": drive_gradient_through_time,
+    "word_sampler": drive_word_sampler,
 }
 
 

@@ -441,3 +441,64 @@ class NextWord(Widget):
     top_k = traitlets.Int(120, min=1, max=120).tag(sync=True)
     top_p = traitlets.Float(1.0, min=0.05, max=1).tag(sync=True)
     seed = traitlets.Int(1, min=1).tag(sync=True)
+
+
+class UnrolledNetwork(Widget):
+    """Two steps of one recurrent unit, forwards and back through time, one number a click (chapter 09).
+
+    Attributes:
+        u: weight of the input.
+        w: weight of the state before.
+        b: bias.
+        h0: the state before the first step.
+        x: what the two steps read.
+        y: what the two states should be; the loss is ½(h₁ − y₁)² + ½(h₂ − y₂)².
+        step: how many numbers are known.
+    """
+
+    _esm = module_source("unrolled_network")
+    u = traitlets.Float(0.5).tag(sync=True)
+    w = traitlets.Float(2.0).tag(sync=True)
+    b = traitlets.Float(-0.5).tag(sync=True)
+    h0 = traitlets.Float(0.25).tag(sync=True)
+    x = _pair(1.0, 2.0)
+    y = _pair(1.0, 0.0)
+    step = traitlets.Int(0, min=0, max=15).tag(sync=True)
+
+
+class GradientThroughTime(Widget):
+    """How long ∂L/∂h is at each lag of a recurrent network, by the spectral radius of W and the size of the words (chapter 09).
+
+    Attributes:
+        radius: spectral radius of W.
+        words: standard deviation of what the words add to z.
+        length: steps back from the last state.
+        lag: the lag that is read out.
+        limit: where clipping cuts the gradient's length.
+        clip: whether it does.
+    """
+
+    _esm = module_source("gradient_through_time")
+    radius = traitlets.Float(1.0, min=0.5, max=2).tag(sync=True)
+    words = traitlets.Float(0.5, min=0, max=2).tag(sync=True)
+    length = traitlets.Int(40, min=5, max=100).tag(sync=True)
+    lag = traitlets.Int(10, min=0, max=100).tag(sync=True)
+    limit = traitlets.Float(1.0, min=0.5, max=10).tag(sync=True)
+    clip = traitlets.Bool(False).tag(sync=True)
+
+
+class WordSampler(Widget):
+    """Which of eight words stay under greedy choice, temperature, top-k and nucleus, and ten draws (chapter 09).
+
+    Attributes:
+        temperature: T; 0 is greedy.
+        top_k: how many words stay; 8 keeps all.
+        top_p: share of the nucleus; 1 keeps all.
+        seed: of the ten draws.
+    """
+
+    _esm = module_source("word_sampler")
+    temperature = traitlets.Float(1.0, min=0, max=3).tag(sync=True)
+    top_k = traitlets.Int(8, min=1, max=8).tag(sync=True)
+    top_p = traitlets.Float(1.0, min=0.05, max=1).tag(sync=True)
+    seed = traitlets.Int(1, min=1).tag(sync=True)

@@ -21,6 +21,7 @@ from solutions import (
     ngrams,
     optimisers,
     perceptron,
+    recurrent,
     tensors,
     text_classification,
 )
@@ -66,6 +67,7 @@ def cases() -> list[Case]:
         *tensors_cases(np.random.default_rng(21)),
         *optimisers_cases(rng),
         *ngrams_cases(np.random.default_rng(8)),
+        *recurrent_cases(np.random.default_rng(9)),
     ]
 
 
@@ -787,3 +789,73 @@ def ngrams_cases(rng: np.random.Generator) -> Iterator[Case]:
                 with np.errstate(divide="ignore"):
                     word = int(ngrams.sample_words(np.log(choose(p, 0.8, 20, 0.9)), 1.0, draw)[0])
             yield case("next_word", "drawn", model, text, 0.8, 20, 0.9, seed, expected=word)
+
+
+# ---- chapter 09 --------------------------------------------------------------------------------------------------------
+def recurrent_cases(rng: np.random.Generator) -> Iterator[Case]:
+    keys = [
+        *("z1", "h1", "z2", "h2", "loss", "grad_h2", "grad_z2", "back1", "own1", "grad_h1", "grad_z1"),
+        *("grad_u", "grad_w", "grad_b", "grad_h0"),
+    ]
+    paper = (0.5, 2.0, -0.5, 0.25, (1.0, 2.0), (1.0, 0.0))
+    others = [(*rng.normal(size=4).tolist(), tuple(rng.normal(size=2)), tuple(rng.normal(size=2))) for _ in range(4)]
+    for given in [paper, *others]:
+        made = recurrent.two_step_example(*given)  # type: ignore[arg-type]
+        yield case("recurrent", "twoStepExample", *given, expected=made)
+        for step in (0, 4, 15):
+            expected = [[key, made[key]] for key in keys[:step]]
+            yield case("unrolled_network", "known", *given, step, expected=expected)
+    for time, features in [(1, 2), (4, 3), (6, 2)]:
+        w, inputs, last = (
+            rng.normal(size=(features, features)),
+            rng.normal(size=(time, features)),
+            rng.normal(size=features),
+        )
+        yield case("recurrent", "rowTimes", last, w, expected=last @ w)
+        yield case("recurrent", "rowTimesTransposed", last, w, expected=last @ w.T)
+        every, zero = np.ones((1, time), dtype=bool), np.zeros((1, features))
+        states = recurrent.rnn_forward(inputs[None], zero, every, np.eye(features), w, np.zeros(features))
+        yield case("recurrent", "rnnForward", inputs, w, expected=states[0])
+        norms = recurrent.gradient_norms(last[None], states, w)
+        yield case("recurrent", "gradientNorms", last, states[0], w, expected=norms)
+
+    draw = lehmer_bells(36, 3).reshape(6, 6)
+    unit = recurrent.with_spectral_radius(draw + draw.T, 1.0)
+    yield case("gradient_through_time", "unitMatrix", expected=unit)
+    for radius, words, length in [(1.0, 0.5, 40), (0.7, 0.0, 12), (1.5, 0.3, 100), (2.0, 2.0, 5)]:
+        inputs = words * lehmer_bells(6 * 101, 5).reshape(101, 6)[: length + 1]
+        every, zero = np.ones((1, length + 1), dtype=bool), np.zeros((1, 6))
+        states = recurrent.rnn_forward(inputs[None], zero, every, np.eye(6), radius * unit, np.zeros(6))
+        norms = recurrent.gradient_norms(np.ones((1, 6)) / np.sqrt(6), states, radius * unit)
+        yield case("gradient_through_time", "lags", radius, words, length, expected=norms)
+    for norms, factor, word in [
+        ([1.0, 0.5, 0.25], 0.5, "vanishes"),
+        ([2.0, 9.0, 18.0], 3.0, "explodes"),
+        ([3.0, 3.03], 1.01, "lasts"),
+    ]:
+        yield case("gradient_through_time", "fate", norms, expected={"factor": factor, "word": word})
+    yield case("gradient_through_time", "clipLength", 3.0, 2.5, expected=2.5)
+    yield case("gradient_through_time", "clipLength", 0.1, 2.5, expected=0.1)
+
+    equal = np.array([0.0, 2.0, 1.0, 2.0, 1.0, 1.0, 0.0])
+    shares = np.array([0.36, 0.24, 0.12, 0.1, 0.08, 0.05, 0.04, 0.01])
+    for settings in [
+        (1.0, None, None),
+        (0.0, None, None),
+        (0.6, 3, None),
+        (2.0, None, 0.7),
+        (1.3, 5, 0.45),
+        (1.0, 4, None),
+    ]:
+        for logits in (rng.normal(size=6), equal, np.array([1000.0, 999.0, -1000.0])):
+            expected = recurrent.word_probabilities(logits, *settings)
+            yield case("recurrent", "wordProbabilities", logits, *settings, expected=expected)
+    for t, k, p in [(1.0, 8, 1.0), (0.5, 8, 1.0), (1.0, 3, 1.0), (1.0, 8, 0.65), (2.0, 5, 0.5), (0.0, 8, 1.0)]:
+        expected = recurrent.word_probabilities(np.log(shares), t, None if k == 8 else k, None if p == 1 else p)
+        yield case("word_sampler", "reshaped", t, k, p, expected=expected)
+    for probabilities, seed in [(shares, 3), (np.array([0.2, 0.1, 0.0]), 4)]:
+        ends, last = np.cumsum(probabilities), np.flatnonzero(probabilities)[-1]
+        places = np.searchsorted(ends, lehmer(30, seed), side="right")
+        yield case(
+            "word_sampler", "drawn", probabilities, 30, seed, expected=np.where(places < len(ends), places, last)
+        )
