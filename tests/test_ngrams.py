@@ -469,17 +469,10 @@ def test_trained_vectors_beat_frozen_ones_and_counting_beats_both_here(printed: 
     assert third < trained[-1] < second
 
 
-def test_a_mixture_beats_each_alone(printed: str) -> None:
+def test_half_a_minute_leaves_the_network_behind_counting(printed: str) -> None:
     [alone] = numbers(r"1\.00 · network \+ 0\.00 · Kneser–Ney 5: perplexity (\S+)", printed)
     [judged] = numbers(r"network: test perplexity (\S+)", printed)
-    [half] = numbers(r"0\.50 · network \+ 0\.50 · Kneser–Ney 5: perplexity (\S+)", printed)
     [counted] = numbers(r"0\.00 · network \+ 1\.00 · Kneser–Ney 5: perplexity (\S+)", printed)
-    assert alone == pytest.approx(judged, abs=0.02)
+    assert alone == pytest.approx(judged, rel=1e-3)
     assert counted == 41.15
-    assert half < min(alone, counted)
-    assert half < counted - 1
-
-
-def test_words_that_are_used_alike_lie_near_each_other(printed: str) -> None:
-    near = {word: rest.split(", ") for word, rest in re.findall(r"^ +(\w+): (.*)$", printed, re.MULTILINE)}
-    assert {"two", "four", "five", "six", "seven"} & set(near["three"])
+    assert counted < alone < 287.19  # better than single words, worse than counted fives
