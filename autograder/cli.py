@@ -615,9 +615,16 @@ def site(
     as_json: Annotated[
         bool, typer.Option("--json", help="Measure it, in a browser too where there is one, and print one JSON value.")
     ] = False,
+    screenshots: Annotated[
+        bool,
+        typer.Option(
+            "--screenshots",
+            help="Keep every page and widget as a desktop, a phone and paper show it, in build/screenshots.",
+        ),
+    ] = False,
 ) -> None:
     """Build the course as a site: pages that need no server and ask no other machine for anything."""
-    from autograder.site import building, report, serving
+    from autograder.site import browsing, building, report, serving
 
     def tell(line: str) -> None:
         err.print(escape(line), style="dim", soft_wrap=True)
@@ -626,6 +633,11 @@ def site(
         built = building.build(target, tell=tell)
     except building.SiteError as error:
         raise Trouble(str(error)) from None
+    if screenshots:
+        if lacking := browsing.why_not():
+            raise Trouble(f"There are no screenshots, as {lacking}.")
+        made = browsing.photograph(built.folder, building.SCREENSHOTS, tell)
+        err.print(f"{len(made)} pictures and prints: {escape(str(building.SCREENSHOTS))}", soft_wrap=True)
     if as_json:
         data, notes = report.measure(built, tell)
         for note in notes:

@@ -102,12 +102,13 @@ def browser():
 
 @pytest.fixture
 def open_notebook(browser, address):
-    """Open a notebook of the course in a page of its own."""
-    pages = []
+    """Open a notebook of the course in a page of its own; at the end, nothing was asked of another machine."""
+    pages, asked = [], []
 
     def open_notebook(name):
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         pages.append(page)
+        page.on("request", lambda request: asked.append(request.url))
         # A workspace of its own, or the tabs of the page before come back with it.
         page.goto(address.replace("/lab/tree/00_start_here.ipynb", f"/lab/workspaces/{Path(name).stem}/tree/{name}"))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60 * SECONDS)
@@ -119,6 +120,8 @@ def open_notebook(browser, address):
     yield open_notebook
     for page in pages:
         page.close()
+    here = (address.partition("/lab/")[0] + "/", "data:", "blob:")
+    assert [url for url in asked if not url.startswith(here)] == []
 
 
 def menu(page, *items):

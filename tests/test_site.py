@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
+import runpy
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from test_browser import ARGUMENTS, CHROMIUM
+from test_widgets import DRIVES, Driven
 from typer.testing import CliRunner
 
 from autograder import cli
@@ -20,7 +24,7 @@ from autograder.notebooks import all_exercises, definitions
 from autograder.paths import ROOT, chapter, chapters
 from autograder.site import building, links, pages, report, running, widgets
 from autograder.site import chapters as chapter_pages
-from autograder.site.browsing import Seen, axe, look
+from autograder.site.browsing import Seen, axe, look, photograph
 from autograder.site.directive import as_rst
 from autograder.site.serving import served
 
@@ -32,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*Check CHANGES for Sphinx API m
 #: The quickest chapter, and the pages to look at in a browser.
 ONE = chapter("00")
 LOOKED_AT = ["index.html", "00_start_here.html", "play.html", "errata.html"]
+PRINTED = [*LOOKED_AT, "feedback_gallery.html", "glossary.html", "solutions_start_here.html", "attacks.html"]
 
 
 def html(built: building.Built, name: str) -> str:
@@ -72,6 +77,17 @@ def test_an_unchanged_build_runs_no_chapter_and_writes_no_page(built: building.B
     assert again.pages == built.pages
     changed = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert changed <= {"genindex.html", "py-modindex.html", "search.html"}  # Sphinx always writes these
+
+
+def test_a_page_with_a_widget_is_made_anew_when_the_widget_changes(built: building.Built, work: Path) -> None:
+    """Its script is named by its content, and so would be an old one."""
+    memory = pickle.loads((work / "doctrees" / "environment.pickle").read_bytes())
+    for name in ("index", "play"):
+        watched = {Path(path).name for path in memory.dependencies[name]}
+        assert {"kit.mjs", "decision_line.mjs", "perceptron.mjs"} <= watched
+    assert "kit.mjs" not in {Path(path).name for path in memory.dependencies.get("errata", ())}
+    scripts = set(re.findall(r"_static/(widgets/\w+\.\w+\.js)", html(built, "play.html")))
+    assert scripts == {widgets.file_name(name) for name in widgets.classes()}
 
 
 def test_start_learning_install_and_teach_are_one_click_away(built: building.Built) -> None:
@@ -149,8 +165,30 @@ def test_the_widget_of_the_landing_page_answers_the_keyboard_without_a_kernel(pa
     page.get_by_role("combobox", name="Task", exact=True).select_option("xor")
     page.get_by_role("slider", name="b", exact=True).focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.course-widget').model.get('bias') > -1")
+    page.wait_for_function("document.querySelector('.course-widget .nnlm-widget').model.get('bias') > -1")
     assert "for XOR" in says.inner_text()
+
+
+@needs_chromium
+@pytest.mark.parametrize("way", ["served", "file"])
+def test_with_the_network_off_and_no_kernel_every_widget_works(page: Any, built: building.Built, way: str) -> None:
+    """Once the page is there, its server has ended and the browser is off line, for good."""
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    if way == "file":
+        page.context.set_offline(True)
+        page.goto((built.folder / "play.html").as_uri())
+    else:
+        with served(built.folder) as address:
+            page.goto(
+                f"{address}/play.html", wait_until="networkidle"
+            )  # the search index and all, before the server goes
+        page.context.set_offline(True)
+    assert page.evaluate("navigator.onLine") is False
+    for name, drive in DRIVES.items():
+        drive(Driven(page, page.locator(f'.course-widget[data-widget="{name}"] .nnlm-widget')))
+    assert complaints == []
 
 
 @needs_chromium
@@ -162,7 +200,7 @@ def test_search_finds_english_and_chinese(page: Any, root: str) -> None:
 
 
 @needs_chromium
-def test_dark_phone_and_print(page: Any, root: str) -> None:
+def test_dark_and_phone(page: Any, root: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     for name in LOOKED_AT:
         page.goto(f"{root}/{name}")
@@ -175,8 +213,86 @@ def test_dark_phone_and_print(page: Any, root: str) -> None:
     page.emulate_media(color_scheme="light")  # the theme follows the system when it is told, a moment later
     page.wait_for_function("dark => getComputedStyle(document.body).backgroundColor !== dark", arg=dark)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+#: Width of A4 between margins of 1 cm, as CSS counts.
+PAPER = 718
+CUT_OFF = """() => [...document.querySelectorAll('.bd-article *')]
+    .filter(e => e.checkVisibility() && !e.parentElement.closest('svg'))
+    .filter(e => !e.closest('mjx-assistive-mml, .sr-only, .visually-hidden'))
+    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+        || (e instanceof HTMLElement && getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1))
+    .map(e => e.outerHTML.slice(0, 120))"""
+
+
+@needs_chromium
+@pytest.mark.parametrize("name", PRINTED)
+def test_nothing_is_cut_off_on_paper_and_what_is_folded_says_so(page: Any, root: str, name: str) -> None:
+    page.set_viewport_size({"width": PAPER, "height": 1000})
     page.emulate_media(media="print")
-    assert not page.locator(".bd-sidebar-primary").is_visible()
+    page.goto(f"{root}/{name}")
+    page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+    assert page.locator("h1").first.is_visible()
+    for gone in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article", ".doors"):
+        assert not any(one.is_visible() for one in page.locator(gone).all()), gone
+    assert page.evaluate(CUT_OFF) == []
+    for folded in page.locator("details:not([open]) > summary").element_handles()[:1]:
+        said = "element => getComputedStyle(element, '::after').content"
+        assert folded.evaluate(said) == '" (folded on the screen)"'
+        folded.evaluate("element => element.parentElement.open = true")
+        assert folded.evaluate(said) == "none"
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    assert page.evaluate(CUT_OFF) == []
+
+
+@needs_chromium
+def test_a_dark_page_is_printed_light(page: Any, root: str) -> None:
+    page.goto(f"{root}/index.html")
+    page.evaluate("""() => {
+        document.documentElement.dataset.theme = 'dark';
+        const paper = () => getComputedStyle(document.body).backgroundColor;
+        window.screen_ = paper();
+        window.addEventListener('beforeprint', () => { window.paper = paper(); });
+    }""")
+    pdf = page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF")
+    assert page.evaluate("window.paper") == "rgb(255, 255, 255)" != page.evaluate("window.screen_")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@needs_chromium
+def test_pictures_of_pages_and_widgets_are_kept(built: building.Built, tmp_path: Path) -> None:
+    (tmp_path / "old-desktop-1.png").write_bytes(b"")
+    made = {path.name: path for path in photograph(built.folder, tmp_path, pages=["index.html", "play.html"])}
+    pages_made = {name for name in made if not name.startswith("widget-")}
+    assert {"index-desktop-1.png", "index-phone-1.png", "index.pdf", "play-phone-2.png", "play.pdf"} <= pages_made
+    assert {name.partition("-")[0] for name in pages_made} == {"index", "play", "index.pdf", "play.pdf"}
+    assert {name for name in made if name.startswith("widget-")} == {
+        f"widget-{name}-{width}.png" for name in widgets.classes() for width in ("desktop", "phone")
+    }
+    assert size_of(made["index-desktop-1.png"])[0] == 1280
+    assert size_of(made["index-phone-1.png"])[0] == 390
+    assert all(size_of(path)[0] <= 390 for name, path in made.items() if name.endswith("phone.png"))
+
+
+def size_of(png: Path) -> tuple[int, int]:
+    """Width and height, from the first bytes of a PNG."""
+    start = png.read_bytes()[:24]
+    assert start.startswith(b"\x89PNG\r\n\x1a\n"), png
+    width, height = struct.unpack(">II", start[16:])
+    return width, height
+
+
+def test_the_pictures_that_readme_names_are_there_in_their_size_with_a_text() -> None:
+    named = re.findall(r"!\[([^\]]*)\]\((assets/figures/[^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    files = {Path(path).name: ROOT / path for _, path in named}
+    sizes = runpy.run_path(str(ROOT / "assets" / "figures" / "site_pages.py"))["SIZES"]
+    assert set(files) == {"check_panel.png", *sizes}
+    for text, path in named:
+        assert len(text.split()) > 10, path
+        assert (ROOT / path).stat().st_size < 400_000
+    assert {name: size_of(files[name]) for name in sizes} == sizes
+    assert size_of(files["check_panel.png"])[0] == 1290
 
 
 @needs_chromium

@@ -237,38 +237,41 @@ PAGE = """<!doctype html>
 class Driven:
     """One widget on a page: what a person does with it."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, root: Any = None) -> None:
+        """The page's only widget, or the one whose root element is handed over."""
         self.page = page
+        self.root = page.locator(".nnlm-widget") if root is None else root
 
     def says(self, text: str) -> None:
         """The live sentence holds a text, at once or after the next frame."""
         self.page.wait_for_function(
-            "text => document.querySelector('.nnlm-widget [role=status]')?.textContent.includes(text)",
-            arg=text,
+            "([root, text]) => root.querySelector('[role=status]')?.textContent.includes(text)",
+            arg=[self.root.element_handle(), text],
             timeout=3000,
         )
 
     def text(self) -> str:
-        return self.page.locator(".nnlm-widget [role=status]").inner_text()
+        return self.root.locator("[role=status]").inner_text()
 
     def trait(self, name: str) -> Any:
-        return self.page.evaluate("name => window.model.get(name)", name)
+        return self.root.evaluate("(root, name) => root.model.get(name)", name)
 
     def press(self, role: str, name: str, *keys: str) -> None:
         """Put the focus on a control, by its accessible name, and press keys."""
-        control = self.page.get_by_role(role, name=name, exact=True)
+        control = self.root.get_by_role(role, name=name, exact=True)
         control.focus()
         for key in keys:
             self.page.keyboard.press(key)
         assert control.evaluate("element => element === document.activeElement"), "the focus was lost"
 
     def choose(self, name: str, value: str) -> None:
-        self.page.get_by_role("combobox", name=name, exact=True).select_option(value)
+        self.root.get_by_role("combobox", name=name, exact=True).select_option(value)
 
     def drag(self, name: str, across: float, up: float, span: tuple[float, float]) -> None:
         """Take a handle with the mouse and move it, in the units of its plot's axes, which are `span` long."""
-        handle = self.page.get_by_role("slider", name=name, exact=True)
-        handle.scroll_into_view_if_needed()
+        handle = self.root.get_by_role("slider", name=name, exact=True)
+        # Into the middle: at the edge a bar of the page could lie above it.
+        handle.evaluate("element => element.scrollIntoView({block: 'center', behavior: 'instant'})")
         knob = handle.locator(".knob").bounding_box()
         frame = handle.locator("xpath=ancestor::*[contains(@class, 'plot')]").locator(".frame").bounding_box()
         x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
@@ -307,14 +310,14 @@ def drive_perceptron_rule(on: Driven) -> None:
     on.says("Epoch 1, row (0, 1): z = 0, ŷ = 0, y = 1: mistake 1. w becomes (0, 1), b becomes 1.")
     on.press("button", "Next mistake", "Enter", "Enter", "Enter")
     on.says("Epoch 3, row (0, 0): z = 1, ŷ = 1, y = 0: mistake 4. w becomes (1, 1), b becomes 0.")
-    rows = on.page.locator("tbody tr").all_inner_texts()
+    rows = on.root.locator("tbody tr").all_inner_texts()
     assert [row.split("\t") for row in rows] == [  # the table of the chapter's worked example
         ["1", "(0, 1)", "0", "0", "1", "(0, 1)", "1"],
         ["2", "(0, 0)", "1", "1", "0", "(0, 1)", "0"],
         ["2", "(1, 0)", "0", "0", "1", "(1, 1)", "1"],
         ["3", "(0, 0)", "1", "1", "0", "(1, 1)", "0"],
     ]
-    on.page.get_by_role("button", name="Next mistake").click()
+    on.root.get_by_role("button", name="Next mistake").click()
     on.says("The whole epoch was right: training ends after 4 mistakes.")
     assert (on.trait("weights"), on.trait("bias")) == ([1, 1], 0)
     step = on.trait("step")
@@ -332,7 +335,7 @@ def drive_perceptron_rule(on: Driven) -> None:
 
 def drive_xor_folding(on: Driven) -> None:
     on.says("4 of 4 corners right. 3 different places in the hidden plane.")
-    cells = [row.split("\t") for row in on.page.locator("tbody tr").all_inner_texts()]
+    cells = [row.split("\t") for row in on.root.locator("tbody tr").all_inner_texts()]
     assert [row[:3] for row in cells] == [
         ["(0, 0)", "0", "0"],
         ["(0, 1)", "1", "0"],
@@ -355,7 +358,7 @@ def drive_xor_folding(on: Driven) -> None:
     assert on.trait("b1") == pytest.approx([0, -1], abs=0.05)
     on.press("slider", "Output: turn its line", "ArrowDown")
     assert on.trait("w2") == [1, -2.25]
-    on.page.get_by_text("All nine numbers").click()
+    on.root.get_by_text("All nine numbers").click()
     on.press("slider", "W₁[1,2]", "ArrowRight")
     assert on.trait("w1") == [[1, 1.25], [1, 1]]
     on.says("4 different places")
@@ -374,7 +377,7 @@ def drive_activation_zoo(on: Driven) -> None:
     on.choose("Activation", "relu")
     on.says("ReLU at z = 0: f = 0, slope f′ = 0. Here it is flat")
     on.choose("Beside it", "gelu")
-    assert on.page.locator("p.live").nth(1).inner_text().startswith("GELU at z = 0: f = 0, slope f′ = 0.5.")
+    assert on.root.locator("p.live").nth(1).inner_text().startswith("GELU at z = 0: f = 0, slope f′ = 0.5.")
     on.press("slider", "K", "Home")
     assert on.trait("units") == 1
 
@@ -429,7 +432,7 @@ def drive_step_size(on: Driven) -> None:
 
 
 def weights_shown(on: Driven) -> list[list[str]]:
-    return [row.split("\t") for row in on.page.locator("tbody tr").all_inner_texts()]
+    return [row.split("\t") for row in on.root.locator("tbody tr").all_inner_texts()]
 
 
 def drive_graph_stepper(on: Driven) -> None:
@@ -466,11 +469,11 @@ def drive_graph_stepper(on: Driven) -> None:
         ["−0.127207", "0.124919"],
         ["−0.127207", "0.063603"],
     ]
-    picture = on.page.get_by_role("img").get_attribute("aria-label")
+    picture = on.root.get_by_role("img").get_attribute("aria-label")
     assert "net₅ = −0.035972; u₅ = 0.491008; L = 0.129536" in picture
     on.press("button", "Back", "Enter")
     assert on.trait("step") == 15
-    on.page.locator("svg.plot g g").filter(has_text="loss").click()  # a node
+    on.root.locator("svg.plot g g").filter(has_text="loss").click()  # a node
     on.says("Forward 7 of 7: L = ½(t − u₅)² = ½(1 − 0.491008)² = 0.129536.")
     on.choose("All units", "relu")
     on.press("button", "To the end", "Enter")
@@ -581,13 +584,13 @@ def drive_linear_map_explorer(on: Driven) -> None:
     on.press("slider", "W[0,0]", *["ArrowRight"] * 10)
     on.press("slider", "b[1]", "ArrowLeft")
     on.says("W = (1.5, 0), (0, 1), b = (0.1, 0.05). det W = 1.5: the F is stretched or sheared.")
-    cells = [row.split("\t") for row in on.page.locator("tbody tr").all_inner_texts()]
+    cells = [row.split("\t") for row in on.root.locator("tbody tr").all_inner_texts()]
     assert cells == [["x", "1.5", "0", "0"], ["y", "0", "1", "0"], ["1", "0.1", "0.05", "1"]]
 
 
 def drive_loss_shapes(on: Driven) -> None:
     on.says("logistic at m = −1: loss 1.3133, slope −0.7311. A step against the slope makes the margin larger.")
-    assert "hinge at m = −1: loss 2, slope −1." in on.page.locator(".nnlm-widget").inner_text()
+    assert "hinge at m = −1: loss 2, slope −1." in on.root.inner_text()
     on.press("slider", "m", "Home", *["ArrowRight"] * 40)
     on.says("logistic at m = −1: loss 1.3133")
     on.choose("Loss", "squared")
@@ -613,6 +616,12 @@ def drive_softmax_temperature(on: Driven) -> None:
     assert on.text() == before  # a constant changes nothing
     on.press("slider", "z4", *["ArrowRight"] * 12)
     assert on.trait("logits") == [3, 2, 1, 3]
+    on.press("slider", "T: move along the curve", "ArrowLeft", "Shift+ArrowLeft")
+    assert on.trait("temperature") == 9.4
+    on.drag("T: move along the curve", -0.9731, 0, span=(2, 3))
+    assert on.trait("temperature") == pytest.approx(1, abs=0.051)  # the axis is logarithmic: 9.4 is 10 to 0.9731
+    on.press("slider", "T: move along the curve", *["Shift+ArrowLeft"] * 3)
+    on.says("T = 0.1: probabilities 0.5, 2.3e−5, 1.0e−9, 0.5. As uncertain as 2 equally probable classes.")
 
 
 def drive_filter_viewer(on: Driven) -> None:
@@ -647,7 +656,7 @@ def drive_optimiser_race(on: Driven) -> None:
     assert on.trait("log10_rate") == pytest.approx(-0.3)
     on.press("slider", "Steps", "End")
     on.choose("Landscape", "turned")
-    rows = {row.split("\t")[0]: row.split("\t")[1:] for row in on.page.locator("tbody tr").all_inner_texts()}
+    rows = {row.split("\t")[0]: row.split("\t")[1:] for row in on.root.locator("tbody tr").all_inner_texts()}
     assert len(rows) == 11
     assert rows["SGD"][0] == "0.01"
     on.choose("Beside it", "adadelta")
@@ -688,7 +697,10 @@ def drive_dropout_viewer(on: Driven) -> None:
     before = on.text()
     on.press("button", "Draw anew", "Enter")
     assert on.trait("draw") == 2
-    on.page.wait_for_function("b => document.querySelector('[role=status]').textContent !== b", arg=before)
+    on.page.wait_for_function(
+        "([root, before]) => root.querySelector('[role=status]').textContent !== before",
+        arg=[on.root.element_handle(), before],
+    )
     on.choose("Time", "test")
     on.says("inverted, test, p = 0.5: 0 of 120 are silent, the others say 1. The next sum is 10 on average")
     on.choose("Kind", "standard")
@@ -875,7 +887,7 @@ def open_widget(browser: Any, site: tuple[Path, str]) -> Iterator[Callable[..., 
 def test_a_widget_answers_keyboard_and_mouse_without_a_kernel(name: str, as_file: bool, open_widget: Any) -> None:
     on = open_widget(name, as_file=as_file)
     DRIVES[name](on)
-    assert on.page.evaluate("window.model.saved") > 0
+    on.page.wait_for_function("window.model.saved > 0")
     on.page.evaluate("window.end()")
     assert on.page.locator(".nnlm-widget").count() == 0
 
@@ -994,20 +1006,63 @@ def test_a_value_set_from_outside_is_drawn(open_widget: Any) -> None:
 
 
 # ---- in JupyterLab -----------------------------------------------------------------------------------------------------
-@needs_chromium
-def test_in_jupyterlab_keys_move_the_line_and_python_reads_it(course: Path, open_notebook: Any) -> None:  # noqa: F811
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_code_cell("from course.kit.widgets import DecisionLine\nline = DecisionLine()\nline"),
-            nbformat.v4.new_code_cell("line.weights, line.bias"),
-        ],
+def notebook_of(*sources: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in sources],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    nbformat.write(notebook, course / "course" / "widget.ipynb")
+
+
+def complaints_of(page: Any) -> list[str]:
+    """What the page's console says of errors from now on."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
+@needs_chromium
+def test_in_jupyterlab_every_widget_answers_while_the_kernel_sleeps(course: Path, open_notebook: Any) -> None:  # noqa: F811
+    """The kernel shows the widgets and falls asleep, so all that moves is computed in the page; awake, Python reads it."""
+    names, alarm = sorted(CLASSES), course / "alarm"
+    sources = [
+        "import json, pathlib, time\nfrom course.kit import widgets\nshown = {}",
+        *(f"shown[{name!r}] = widgets.{CLASSES[name].__name__}()\nshown[{name!r}]" for name in names),
+        f"print('asleep')\nwhile not pathlib.Path({str(alarm)!r}).exists():\n    time.sleep(0.1)\nprint('awake')",
+        "print(json.dumps({name: {trait: getattr(one, trait) for trait in one.values()} for name, one in shown.items()}))",
+    ]
+    nbformat.write(notebook_of(*sources), course / "course" / "widgets.ipynb")
+    page = open_notebook("widgets.ipynb")
+    complaints = complaints_of(page)
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    for _ in sources[:-1]:
+        page.keyboard.press("Shift+Enter")
+    page.locator(".jp-OutputArea-output", has_text="asleep").wait_for(timeout=60 * SECONDS)
+    in_page = {}
+    for name in names:
+        root = page.locator(".jp-CodeCell", has_text=f"shown['{name}'] = ").locator(".nnlm-widget")
+        show(root)
+        on = Driven(page, root)
+        DRIVES[name](on)
+        in_page[name] = {trait: on.trait(trait) for trait in CLASSES[name].values()}
+    assert page.locator(".jp-OutputArea-output", has_text="awake").count() == 0, "the kernel has helped"
+    alarm.touch()
+    page.locator(".jp-OutputArea-output", has_text="awake").wait_for(timeout=30 * SECONDS)
+    page.locator(".jp-CodeCell .cm-content").last.click()
+    page.keyboard.press("Control+Enter")
+    printed = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output pre")
+    printed.wait_for(timeout=30 * SECONDS)
+    assert json.loads(printed.inner_text()) == in_page
+    assert page.locator(".jp-CodeCell").count() == len(sources)
+    assert complaints == []
+
+
+@needs_chromium
+def test_in_jupyterlab_keys_move_the_line_and_python_reads_it(course: Path, open_notebook: Any) -> None:  # noqa: F811
+    cells = ("from course.kit.widgets import DecisionLine\nline = DecisionLine()\nline", "line.weights, line.bias")
+    nbformat.write(notebook_of(*cells), course / "course" / "widget.ipynb")
     page = open_notebook("widget.ipynb")
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    problems = complaints_of(page)
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".nnlm-widget", timeout=60 * SECONDS)

@@ -20,8 +20,7 @@
     add(name, widget) {
       for (const el of document.querySelectorAll(`.course-widget[data-widget="${name}"]:not([data-started])`)) {
         el.dataset.started = "";
-        el.model = makeModel(JSON.parse(el.dataset.traits));
-        widget.render({ model: el.model, el });
+        widget.render({ model: makeModel(JSON.parse(el.dataset.traits)), el });
       }
     },
   };

@@ -162,8 +162,8 @@ const STYLE = `
 }
 @media (prefers-color-scheme: dark) { .nnlm-widget { --w-own-ink: #e8e8e8; --w-own-paper: #16181c; } }
 .nnlm-widget *, .nnlm-widget *::before { box-sizing: border-box; }
-.nnlm-widget .row { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: flex-start; }
-.nnlm-widget .row > .grow { flex: 1 1 17rem; min-width: 0; }
+.nnlm-widget .row { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: flex-start; margin: 0; }
+.nnlm-widget .row > .grow { flex: 1 1 17rem; min-width: 0; padding: 0; margin: 0; }
 .nnlm-widget .buttons { display: flex; flex-wrap: wrap; gap: 0.4rem; margin: 0.4rem 0; align-items: center; }
 .nnlm-widget label { display: inline-flex; gap: 0.4rem; align-items: center; min-height: 28px; }
 .nnlm-widget .slider { display: flex; gap: 0.5rem; align-items: center; margin: 0.1rem 0; }
@@ -204,6 +204,7 @@ const STYLE = `
 .nnlm-widget svg .handle .rim { fill: var(--w-paper); fill-opacity: 0.6; stroke-width: 1.5; }
 .nnlm-widget svg .handle .ring { fill: none; stroke: none; }
 .nnlm-widget svg .handle:focus .ring { stroke: var(--w-ink); stroke-width: 2.5; }
+@media print { .nnlm-widget .row > .grow { min-width: min-content; } .nnlm-widget .wide { overflow: visible; } }
 @media (forced-colors: active) { .nnlm-widget svg .handle:focus .ring { stroke: Highlight; } }
 `;
 
@@ -249,6 +250,7 @@ function unique(prefix) {
  */
 export function mount({ model, el }, { defaults, strings, build }) {
   const root = html("div", { class: "nnlm-widget", role: "group" });
+  root.model = model; // whoever looks into a page, by hand or by a test, finds the traits here
   // JupyterLab's command mode would take letters and arrows; its shortcuts with Ctrl, and Escape, still reach it.
   root.addEventListener("keydown", event => {
     if (!event.ctrlKey && !event.metaKey && !event.altKey && event.key !== "Escape") event.stopPropagation();
@@ -256,13 +258,24 @@ export function mount({ model, el }, { defaults, strings, build }) {
   let draw = () => {};
   let waiting = false;
   let ended = false;
+  let saving = false;
+  const save = () => {
+    if (saving) return;
+    saving = true; // the kernel is told after the next frame: packing a message takes longer than drawing
+    const tell = () => {
+      saving = false;
+      model.save_changes();
+    };
+    if (document.hidden) setTimeout(tell); // there is no next frame
+    else requestAnimationFrame(() => setTimeout(tell));
+  };
   const w = {
     root,
     get: name => model.get(name) ?? defaults[name],
     set: changes => {
       const changed = Object.entries(changes).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(w.get(name)));
       for (const [name, value] of changed) model.set(name, value);
-      if (changed.length) model.save_changes();
+      if (changed.length) save();
     },
     say: (key, values) => {
       const language = model.get("language") in strings ? model.get("language") : "en";
@@ -370,9 +383,13 @@ export function table(label, head) {
   const top = html("thead", {}, html("tr", {}, ...head.map(text => html("th", { scope: "col" }, text))));
   // What may scroll sideways must take the focus, or the keyboard cannot scroll it.
   const element = html("div", { class: "wide", role: "group", "aria-label": label, tabindex: 0 }, html("table", { "aria-label": label }, top, body));
+  let shown = "";
   return {
     element,
     draw: (rows, now = -1) => {
+      const wanted = JSON.stringify([rows.map(cells => cells.map(String)), now]);
+      if (wanted === shown) return; // a table that says the same needs no new layout
+      shown = wanted;
       body.replaceChildren(
         ...rows.map((cells, i) => {
           const [first, ...rest] = cells.map(String);

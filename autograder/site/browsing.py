@@ -17,6 +17,7 @@ from autograder.site.serving import served
 
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 _DESKTOP, _PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+_ALL_WIDGETS = "play.html"
 _AXE = ("axe-playwright-python", "axe.min.js")
 _READY = """async () => {
     if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise;
@@ -24,6 +25,8 @@ _READY = """async () => {
 }"""
 _EMPTY_WIDGETS = """() => [...document.querySelectorAll('.course-widget')]
     .filter(place => !place.querySelector('.nnlm-widget')).map(place => place.dataset.widget)"""
+#: Pages are longer than what a browser paints in one picture.
+_SLICE = 8000
 _STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 # Outlines of glyphs are thousands of paths; what a screen reader reads of a formula is beside them and is looked at.
 _VIOLATIONS = """async () => {
@@ -41,7 +44,7 @@ class Seen:
         complaints: errors on the console, errors of scripts, widgets that did not start, pages
             that do not fit a phone.
         violations: what axe-core objects to, light and dark; None when axe-core is not installed.
-        first_page: seconds until the landing page was usable, its widget included.
+        first_page: seconds until the landing page's widget answered a key, nothing of the site being cached.
     """
 
     outside: list[str] = field(default_factory=list)
@@ -95,15 +98,29 @@ def look(folder: Path, tell: Callable[[str], None] = lambda line: None, pages: l
                 _visit(page, root, name, seen, check)
             page.context.close()
         if "index.html" in wanted:
-            page = _page(chromium, address, seen)
-            start = time.perf_counter()
-            page.goto(f"{address}/index.html")
-            page.wait_for_selector(".nnlm-widget svg")
-            seen.first_page = time.perf_counter() - start
+            seen.first_page = _seconds_until_usable(_page(chromium, address, seen), f"{address}/index.html")
         chromium.close()
     seen.outside = list(dict.fromkeys(seen.outside))
     seen.complaints = list(dict.fromkeys(seen.complaints))
     return seen
+
+
+def _seconds_until_usable(page: Any, url: str) -> float:
+    """From asking for a page, in a browser that keeps nothing of it, until its first widget answers a key with other words."""
+    start = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector(".nnlm-widget svg")
+    widget = page.locator(".nnlm-widget").first
+    handle = widget.locator(".handle").first
+    if handle.count():
+        before = widget.locator("[role=status]").inner_text()
+        handle.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "([widget, before]) => widget.querySelector('[role=status]').innerText !== before",
+            arg=[widget.element_handle(), before],
+        )
+    return time.perf_counter() - start
 
 
 def _page(chromium: Any, root: str, seen: Seen) -> Any:
@@ -149,3 +166,48 @@ def _visit(page: Any, root: str, name: str, seen: Seen, script: str | None) -> N
     for theme in ("light", "dark"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         seen.violations += [f"{name} ({theme}): {one}" for one in page.evaluate(_VIOLATIONS)]
+
+
+def photograph(
+    folder: Path, target: Path, tell: Callable[[str], None] = lambda line: None, pages: list[str] | None = None
+) -> list[Path]:
+    """Keep a picture of every page and every widget as a desktop and a phone show them, and every page as it is printed.
+
+    Args:
+        folder: the built site.
+        target: where to; pictures that are there already are removed.
+        tell: is told which page is open.
+        pages: file names; all of the folder when none are named.
+
+    Returns:
+        ``PAGE-desktop-1.png``, ``PAGE-phone-1.png`` and so on down the page, ``PAGE.pdf``, and of the page that has every
+        widget ``widget-NAME-desktop.png`` and ``widget-NAME-phone.png``.
+    """
+    from playwright.sync_api import sync_playwright
+
+    target.mkdir(parents=True, exist_ok=True)
+    for old in [*target.glob("*.png"), *target.glob("*.pdf")]:
+        old.unlink()
+    wanted = pages or sorted(path.name for path in folder.glob("*.html"))
+    with served(folder) as address, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=list(_ARGUMENTS))
+        for width, size in (("desktop", _DESKTOP), ("phone", _PHONE)):
+            page = chromium.new_page(viewport=size)
+            for name in wanted:
+                tell(f"{width}: {name}")
+                stem = name.removesuffix(".html")
+                page.goto(f"{address}/{name}")
+                page.evaluate(_READY)
+                height = page.evaluate("document.documentElement.scrollHeight")
+                for number, top in enumerate(range(0, height, _SLICE), start=1):
+                    clip = {"x": 0, "y": top, "width": size["width"], "height": min(_SLICE, height - top)}
+                    page.screenshot(path=target / f"{stem}-{width}-{number}.png", full_page=True, clip=clip)
+                if name == _ALL_WIDGETS:
+                    for place in page.locator(".course-widget").all():
+                        made = target / f"widget-{place.get_attribute('data-widget')}-{width}.png"
+                        place.screenshot(path=made)
+                if width == "desktop":
+                    page.pdf(path=target / f"{stem}.pdf", format="A4")
+            page.close()
+        chromium.close()
+    return sorted([*target.glob("*.png"), *target.glob("*.pdf")])

@@ -19,6 +19,7 @@ from autograder.site import pages, running, widgets
 from autograder.site.settings import ASSETS, PackageMissing, mathjax, settings
 
 WORK = ROOT / "build" / "site"
+SCREENSHOTS = ROOT / "build" / "screenshots"
 #: Pages that Sphinx makes by itself.
 _SPHINX = {"genindex", "search", "py-modindex"}
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -80,7 +81,8 @@ def build(
 
 def _write_static(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    sources = {path.name: path for path in ASSETS.iterdir() if path.suffix in (".css", ".svg")}
+    names = [path.name for path in ASSETS.iterdir() if path.suffix in (".css", ".svg")]
+    sources = {name: ASSETS / name for name in [*names, "page.js"]}
     sources["mathjax.js"] = mathjax()
     for name, source in sources.items():
         _write(folder / name, source.read_bytes())

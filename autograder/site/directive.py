@@ -11,9 +11,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from autograder.site import widgets
+from course.kit import widgets as kit
 
 _SECTION = re.compile(r"^([A-Z]\w+):$")
 _NAMED = re.compile(r"^(\*{0,2}\w+(?:, \w+)*): (.+)$", re.DOTALL)
+_EMPTY_HEAD = re.compile(r"<th( [^>]*)?>\s*(?:<p>\s*</p>)?\s*</th>")
 _CODE = re.compile(r"(``[^`]+``|:\w+:`[^`]+`|`[^`]+`)")
 
 
@@ -30,6 +32,8 @@ class WidgetDirective(SphinxDirective):
             text = widgets.place(self.arguments[0], values)
         except (ValueError, widgets.WidgetError) as error:
             raise self.error(f"widget: {error}") from None
+        for path in kit.FOLDER.glob("*.mjs"):  # the place names the script by its content, so the page goes with it
+            self.env.note_dependency(str(path))
         return [nodes.raw("", text, format="html")]
 
 
@@ -83,8 +87,15 @@ def _docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, line
     lines[:] = as_rst(lines)
 
 
+def _empty_heads(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """The empty corner of a table heads nothing, so a screen reader should not announce it as a heading."""
+    if "body" in context:
+        context["body"] = _EMPTY_HEAD.sub(r"<td\1></td>", context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("widget", WidgetDirective)
     app.connect("autodoc-process-docstring", _docstring)
-    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("html-page-context", _empty_heads)
+    return {"version": "3", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -74,7 +74,7 @@ def settings(static: Path) -> dict[str, Any]:
         "html_sidebars": {"**": ["site-logo.html", "search-button-field.html", "sbt-sidebar-nav.html"]},
         "html_context": {"default_mode": "auto"},
         "html_css_files": ["course.css"],
-        "html_js_files": [("widgets/host.js", {"defer": "defer"})],
+        "html_js_files": [("widgets/host.js", {"defer": "defer"}), ("page.js", {"defer": "defer"})],
         "html_favicon": str(static / "favicon.svg"),
         "html_copy_source": False,
         "html_show_sourcelink": False,

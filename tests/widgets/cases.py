@@ -322,6 +322,10 @@ def losses_cases(rng: np.random.Generator) -> Iterator[Case]:
             yield case("softmax_temperature", "shares", logits, temperature, expected=p)
             entropy = -float(np.sum(p * np.where(p > 0, log_p, 0.0)))
             yield case("softmax_temperature", "choices", p, expected=math.exp(entropy))
+        powers = np.linspace(-1, 1, 9)
+        log_p = losses.log_softmax(logits[None] / 10.0 ** powers[:, None])
+        entropies = -np.sum(np.exp(log_p) * log_p, axis=1)
+        yield case("softmax_temperature", "sweep", logits, 8, expected=np.stack([powers, np.exp(entropies)], axis=1))
 
     for time, width, features, filters in [(4, 1, 3, 2), (6, 2, 2, 3), (5, 3, 4, 1), (3, 3, 2, 2)]:
         x, kernel, b = (rng.normal(size=size) for size in [(time, features), (width, features, filters), (filters,)])
