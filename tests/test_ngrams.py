@@ -469,10 +469,18 @@ def test_trained_vectors_beat_frozen_ones_and_counting_beats_both_here(printed: 
     assert third < trained[-1] < second
 
 
-def test_half_a_minute_leaves_the_network_behind_counting(printed: str) -> None:
+def test_the_mixture_is_ahead_of_the_network_and_of_counting(printed: str) -> None:
     [alone] = numbers(r"1\.00 · network \+ 0\.00 · Kneser–Ney 5: perplexity (\S+)", printed)
+    [half] = numbers(r"0\.50 · network \+ 0\.50 · Kneser–Ney 5: perplexity (\S+)", printed)
     [judged] = numbers(r"network: test perplexity (\S+)", printed)
     [counted] = numbers(r"0\.00 · network \+ 1\.00 · Kneser–Ney 5: perplexity (\S+)", printed)
     assert alone == pytest.approx(judged, rel=1e-3)
     assert counted == 41.15
-    assert counted < alone < 287.19  # better than single words, worse than counted fives
+    assert 47.04 < alone < 52
+    assert half < counted - 3
+
+
+def test_near_words_are_words_of_one_kind(printed: str) -> None:
+    [near] = re.findall(r"three: (.*)", printed)
+    digits = {"two", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "twenty", "thirty", "forty"}
+    assert len(digits & set(near.split(", "))) >= 3

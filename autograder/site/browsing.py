@@ -192,7 +192,7 @@ def photograph(
     with served(folder) as address, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser(), args=list(_ARGUMENTS))
         for width, size in (("desktop", _DESKTOP), ("phone", _PHONE)):
-            page = chromium.new_page(viewport=size)
+            page = chromium.new_page(viewport={"width": size["width"], "height": size["height"]})
             for name in wanted:
                 tell(f"{width}: {name}")
                 stem = name.removesuffix(".html")
@@ -200,8 +200,11 @@ def photograph(
                 page.evaluate(_READY)
                 height = page.evaluate("document.documentElement.scrollHeight")
                 for number, top in enumerate(range(0, height, _SLICE), start=1):
-                    clip = {"x": 0, "y": top, "width": size["width"], "height": min(_SLICE, height - top)}
-                    page.screenshot(path=target / f"{stem}-{width}-{number}.png", full_page=True, clip=clip)
+                    page.screenshot(
+                        path=target / f"{stem}-{width}-{number}.png",
+                        full_page=True,
+                        clip={"x": 0, "y": top, "width": size["width"], "height": min(_SLICE, height - top)},
+                    )
                 if name == _ALL_WIDGETS:
                     for place in page.locator(".course-widget").all():
                         made = target / f"widget-{place.get_attribute('data-widget')}-{width}.png"

@@ -539,6 +539,9 @@ for limit in (math.inf, 1.0):
 # the right words with 256 drawn ones (**sampled softmax**, 采样 softmax); `perplexity` uses all.
 
 # %%
+# given: SharedDropout
+
+# %%
 # given: ElmanLM
 
 # %% tags=["long-run"]
@@ -552,7 +555,6 @@ torch.manual_seed(0)
 model = ElmanLM(len(corpus.vocabulary), features=160)
 run = train_model(model, corpus, epochs=1.5, rate=4e-3, batch=16, time=20, sampled=256)
 
-# %% tags=["long-run"]
 words = corpus.train
 pairs, singles = np.unique(words[:-1].astype(np.int64) * 10_000 + words[1:], return_counts=True), np.bincount(words)
 held = corpus.test.astype(np.int64)
