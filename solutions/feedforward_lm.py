@@ -21,6 +21,7 @@ def context_windows(tokens: np.ndarray, order: int, end: int = 0) -> np.ndarray:
 
     Returns:
         (tokens, order − 1) int: row t holds the words t − order + 1 … t − 1, oldest first; tokens[t] is what they predict.
+        At the start of a sentence they reach back into the sentence before, across its `end`.
 
     Source:
         Deck A, P(w_m | w_{m−n+1} … w_{m−1}).

@@ -15,7 +15,7 @@ class SharedDropout(nn.Module):
         share: probability that a feature of a row is left out; the others are divided by 1 − share.
 
     Source:
-        Gal and Ghahramani 2016. It also takes a row's length less random numbers.
+        Gal and Ghahramani 2016. One choice a row instead of one a place also takes fewer random numbers.
     """
 
     def __init__(self, share: float) -> None:

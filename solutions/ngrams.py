@@ -44,7 +44,7 @@ def bigram_table(tokens: np.ndarray, vocabulary_size: int, end: int = 0) -> np.n
 
 
 def perplexity(probabilities: np.ndarray) -> float:
-    """Between how many equally probable words a model wavers, on average over a text.
+    """Say among how many equally probable words a model has to choose, on average over a text.
 
     Args:
         probabilities: (tokens,) float64, at least one: what the model gave each word of the text that came; there may be

@@ -89,7 +89,10 @@ def in_the_order_of_the_text(tokens, order):
     )
 
 
-@count_ngrams.mistake("Each run counts as 1, however often it occurs: here is only which runs there are, not how many.")
+@count_ngrams.mistake(
+    "Each run counts as 1, however often it occurs. `ngrams` lists each run once; `counts` says how many times it stands "
+    "in the text."
+)
 def only_whether_it_occurs(tokens, order):
     windows = sorted({tuple(tokens[i : i + order]) for i in range(len(tokens) - order + 1)})
     return np.array(windows, dtype=np.int64).reshape(-1, order), np.ones(len(windows), dtype=np.int64)
@@ -130,7 +133,7 @@ def with_stacked_columns(tokens, order):
 # ---- perplexity ------------------------------------------------------------------------------------------------------
 @exercise(ref.perplexity, points=2, returns=("value", "numeric_warning"))
 def perplexity(rng: np.random.Generator) -> Iterator[Case]:
-    """Say between how many equally probable words a model wavers."""
+    """Say among how many equally probable words a model has to choose."""
     yield case("the chapter's sentence", probabilities=np.array([3 / 10, 1 / 9, 2 / 8, 3 / 9]))
     yield case("always 1 in 50", probabilities=np.full(7, 0.02))
     yield case("one word", probabilities=rng.uniform(0.01, 0.9, size=1))
@@ -159,8 +162,8 @@ def product_runs_out_of_digits(probabilities):
 
 
 @perplexity.mistake(
-    "This is its inverse: the geometric mean of the probabilities, below 1. Perplexity is at least 1, a number of words: "
-    "which sign has the exponent −1/m?"
+    "This is the inverse of the perplexity: the geometric mean of the probabilities, at most 1. A perplexity is a number of "
+    "choices, at least 1. Which sign has the exponent −1/m?"
 )
 def upside_down(probabilities):
     with np.errstate(all="ignore"):
@@ -176,8 +179,8 @@ def mean_of_the_inverses(probabilities):
 
 
 @perplexity.mistake(
-    "The logarithms are added up but not averaged, so a longer text looks worse. The root of order m makes it a number "
-    "for one word."
+    "The logarithms are added up but not averaged, so a longer text looks worse. The m-th root divides their sum by m: "
+    "that makes it a number for one word."
 )
 def without_the_root(probabilities):
     with np.errstate(all="ignore"):
@@ -257,7 +260,7 @@ def adds_k_above_the_line_only(counts, k, weight):
 
 
 @smoothed_bigrams.mistake(
-    "Below the line k is added once. Each of the V words of a row has got k, so the row's sum grows by k·V."
+    "Below the line k is added once. Each of the V words of a row gets k, so the row's sum grows by k·V."
 )
 def adds_k_once_below_the_line(counts, k, weight):
     below = counts.sum(axis=1, keepdims=True) + k
@@ -298,8 +301,8 @@ def weights_swapped(counts, k, weight):
 
 
 @smoothed_bigrams.mistake(
-    "A context after which nothing was ever seen gives 0/0. Its row has to hold the frequencies of single words, with "
-    "their whole weight."
+    "With k = 0, a context after which nothing was seen gives 0/0. Its row has to hold C(w) / N alone, the frequencies of "
+    "single words with the whole weight."
 )
 def zero_by_zero(counts, k, weight):
     above = counts + k
@@ -677,8 +680,8 @@ def divides_by_the_batch_again(grad_x, contexts, vocabulary):
 
 
 @embedding_gradient.mistake(
-    "The places were taken in turned order: the last features went to the first word. Place and piece of grad_x belong "
-    "together."
+    "The places were taken in reverse order: the features of the last word went to the first one. The first piece of a row "
+    "of grad_x belongs to the first word of the context."
 )
 def places_turned_round(grad_x, contexts, vocabulary):
     grad = np.zeros((vocabulary, grad_x.shape[1] // contexts.shape[1]))
@@ -849,8 +852,8 @@ def words_counted_once(contexts, targets, embeddings, w1, b1, w2, b2, direct=Non
 
 
 @feedforward_gradients.mistake(
-    "This is ŷ / batch, without the 1 that comes off at the right word. Then every logit is pushed down, the right one "
-    "too."
+    "This is ŷ / batch, without the 1 that comes off at the right word. Then every logit is pushed down, even that of the "
+    "right word."
 )
 def answer_not_taken_off(contexts, targets, embeddings, w1, b1, w2, b2, direct=None):
     x = embeddings[contexts].reshape(len(contexts), -1)
@@ -996,7 +999,7 @@ def whether_the_old_ones_stay(value, parameters, contexts, targets, order, batch
     return (*learned, not all(same))
 
 
-@train_epoch.mistake("The steps go with the gradient, up the loss. Against it the loss falls.")
+@train_epoch.mistake("The steps follow the gradient, so the loss rises. A step subtracts: p − η · gradient.")
 def climbs(parameters, contexts, targets, order, batch, rate, frozen=False):
     parts = list(parameters)
     for start in range(0, len(order), batch):

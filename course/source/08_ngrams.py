@@ -13,7 +13,7 @@
 #
 # "The students opened their …" You know how this goes on; nobody labelled it for you. Every running text is full of such
 # questions, with their answers. A **language model** (语言模型) gives each word a probability, given the words before it. Chapter 4
-# could sort texts into two classes; here are ten thousand, and the input is all that was said.
+# sorted texts into two classes; here every word is a class, ten thousand of them, and the input is all that was said before.
 #
 # After this chapter you can
 #
@@ -53,17 +53,19 @@ print(" ".join(bible.vocabulary.decode(bible.train[:36])))
 # $$P(w_1 \dots w_m) = P(w_1)\,P(w_2|w_1)\,P(w_3|w_1w_2) \cdots P(w_m|w_1 \dots w_{m-1}).$$
 #
 # It is exact, and useless for counting: nearly every long beginning is new. The **Markov assumption** (马尔可夫假设) looks at the last
-# n − 1 words only. A run of n words is an **n-gram** (n 元组); two make a *bigram*, three a *trigram*. Counting then gives
+# n − 1 words only. A run of n words is an **n-gram** (n 元组); two make a *bigram*, three a *trigram*. With C(…) for how often a run
+# occurs in the training text, counting gives
 #
 # $$P(w_m|w_{m-n+1} \dots w_{m-1}) = \frac{C(w_{m-n+1} \dots w_m)}{C(w_{m-n+1} \dots w_{m-1})}.$$
 #
-# An n-gram model is a look-up table: n − 1 words of **context** (上下文), one to predict.
+# An n-gram model is a look-up table: n − 1 words of **context** (上下文), and one word to predict.
 
 # %% [markdown]
 # ### Exercise 8.1 · Count
 # ●○○ · 10 min · needs: nothing
 #
-# Words are numbers here, and a text is one row of them. Count every run of n neighbours; the real run uses it.
+# Words are numbers here, and a text is one row of them. Count every run of n neighbours; the runs overlap. A few cells below, your
+# function counts most of a Bible.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -86,10 +88,11 @@ print(*count_ngrams(np.array([3, 5, 3, 5, 3]), 2), sep="\n")
 # %% [markdown]
 # ## Worked example: three sentences
 #
-# "the cat sat", "the cat ate", "a dog sat". Each ends with **`<eos>`** (end of sentence, 句末), which is a word like others: it is predicted,
-# and the next sentence begins after it. Fill the row "the" on paper first.
+# "the cat sat", "the cat ate", "a dog sat". Each ends with **`<eos>`** (end of sentence, 句末), which is a word like others: it is
+# predicted, and the next sentence begins after it. The very first word has nothing before it; it counts as if an `<eos>` stood
+# there.
 #
-# Here is the table of pairs: a context a row, the next word a column.
+# The table of pairs has a row for each context and a column for each next word. Fill the row "the" on paper first.
 
 # %%
 # given: bigram_table
@@ -114,9 +117,9 @@ print("the dog sat <eos>:", [f"{p:.4f}" for p in counted[new[:-1], new[1:]]])
 # | sat | dog | 1 of 1 | 1 |
 # | `<eos>` | sat | 2 of 2 | 1 |
 #
-# "the dog sat" is a fine sentence, and the product says that it is impossible. What was not seen is not therefore impossible; most of
-# language has not been seen. How much, in a text of 850,000 words? Guess two numbers: of the pairs of words in *new* chapters, how many
-# per cent never occurred before; and of the runs of five?
+# "the dog sat" is a fine sentence, but the product of the four is 0, as if nobody could ever say it. Not seen does not mean
+# impossible: any text shows only a part of its language. How large a part do the 850,000 training words show? Guess two numbers: what
+# percentage of the pairs of words in *new* chapters never occurred in them, and what percentage of the runs of five?
 
 # %% tags=["long-run"]
 print("n   different   once only   MB as a table   never seen in new text")
@@ -129,32 +132,35 @@ for n in (1, 2, 3, 4, 5):
     print(f"{n}   {len(seen):9,}   {once:9.1%}   {size:13.1f}   {unseen / fresh_counts.sum():22.1%}")
 
 # %% [markdown]
-# **Sparsity** (稀疏): every third triple and three of four runs of five are new. **Storage** (存储): the table grows almost as fast as
-# the text. Longer contexts say more and are known less.
+# **Sparsity** (稀疏): 8.6 % of the pairs are new, and so are every third triple and more than three of four runs of five. **Storage**
+# (存储): the runs of five fill 707,327 rows, for a text of 853,234 words. Longer contexts say more and are known less.
 #
-# Single words are never new here because of **`<unk>`** (unknown word, 未知词): whatever is not among the 10,000 most frequent training words is
-# replaced by it, in both parts. Otherwise one new name would make a whole text impossible.
+# Single words are never new here because of **`<unk>`** (unknown word, 未知词). The vocabulary has 10,000 entries: `<eos>`, `<unk>` and the
+# most frequent training words; `<unk>` replaces all others, in both parts. Otherwise one new name would make a whole text impossible.
 #
-# `<eos>` is as necessary. Without it, all texts of length 1 together have probability 1, all of length 2 once more, and so on. With it,
-# every word can be the last, and all sentences of any length share one 1.
+# `<eos>` is needed as well. Without it, the probabilities of all texts of one word sum to 1, those of all texts of two words sum to 1
+# again, and so on. With it, all sentences, short and long, share a single 1. The cell after exercise 8.3 shows this.
 
 # %% [markdown]
 # ## Perplexity
 #
-# How good is a model? Ask what it gives to a text that it has not seen. The probability shrinks with length, so take the m-th root, and turn
-# it round (deck A):
+# How good is a model? Ask what probability it gives to a text that it has not seen. This shrinks with the length m, so take the
+# m-th root; its inverse is the **perplexity** (困惑度, deck A):
 #
 # $$\text{PPL} = P(w_1 \dots w_m)^{-1/m} = \exp\Big(-\frac1m \sum_t \ln P(w_t|\dots)\Big).$$
 #
-# It is a **branching factor** (分支数): among how many equally probable words the model wavers, as with a die of so many sides. The
-# exponent on the right is chapter 4's cross-entropy. Lower is better.
+# It is a **branching factor** (分支数): on average the model is as uncertain about a word as about the throw of a fair die with so many
+# sides. The exponent on the right is chapter 4's cross-entropy. Lower is better.
 #
-# ### Exercise 8.2 · Perplexity (困惑度)
-# ●○○ · 5 min · needs: nothing
+# ### Exercise 8.2 · Perplexity
+# ●○○ · 5 min · needs: the formula
+#
+# You get the probabilities that a model gave to the words that came. Compute its perplexity.
 #
 # <details><summary>Hint</summary>
 #
-# A product of 5,000 probabilities is too small for a float64, a sum of 5,000 logarithms is not. np.log(0) warns: look for a 0 before.
+# A product of 5,000 probabilities is too small for a float64; a sum of 5,000 logarithms is an ordinary number. `np.log(0)` warns, so
+# look for a 0 before you take logarithms.
 #
 # </details>
 
@@ -166,8 +172,8 @@ print("a die of six sides:", round(perplexity(np.full(100, 1 / 6)), 4))
 print("the dog sat, counted:", perplexity(counted[new[:-1], new[1:]]))
 
 # %% [markdown]
-# Four words, each with its number of choices 1/p. What does one very improbable word do to the perplexity, and what would a plain mean
-# of the choices say?
+# Four words, each with its number of choices 1/p. Turn one up to 64: what does a single very improbable word do to the perplexity,
+# and what would a plain mean of the choices say?
 
 # %%
 from course.kit.widgets import PerplexityBranching
@@ -175,25 +181,27 @@ from course.kit.widgets import PerplexityBranching
 PerplexityBranching(choices=[2.0, 9.0, 4.0, 3.0])
 
 # %% [markdown]
-# The perplexity is the geometric mean: a word with 64 choices instead of 3 doubles it, more or less, while the plain mean jumps much further. One
-# probability of 0 makes it infinite.
+# The perplexity is the geometric mean of the choices, the m-th root of their product. 64 choices instead of 3 at the last word make it
+# about twice as large, and the plain mean more than four times. One probability of 0 makes the perplexity infinite.
 #
 # ## Smoothing
 #
-# **Smoothing** (平滑) takes a little from what was seen. **Add-k** (加 k 平滑) counts every pair k times more, and **interpolation** (插值) mixes
-# with a shorter context:
+# **Smoothing** (平滑) takes a little from what was seen and gives it to what was not. **Add-k** (加 k 平滑) counts every pair k times more
+# (k = 1: *add-one*), and **interpolation** (插值) mixes with a shorter context, here with none at all, the frequency of w:
 #
 # $$P(w|v) = \lambda\,\frac{C(v, w) + k}{C(v) + kV} + (1 - \lambda)\,\frac{C(w)}{N}.$$
 #
-# V words each get k, so the sum below grows by kV.
+# N is the number of all pairs, λ the argument `weight`. Each of the V words gets k, so the denominator grows by kV.
 #
 # ### Exercise 8.3 · Add and mix
 # ●●○ · 10 min · needs: the formula
 #
+# Turn the whole table of counts into probabilities.
+#
 # <details><summary>Hint: shapes, and 0/0</summary>
 #
-# C(v) sums a row, (V, 1) with `keepdims=True`; C(w) a column, (V,). Where the row's sum is 0, divide by 1 instead and choose afterwards:
-# np.where computes both branches.
+# C(v) sums row v, (V, 1) with `keepdims=True`; C(w) sums column w, (V,). Where the denominator C(v) + kV is 0, divide by 1 instead, and
+# choose the right row afterwards with `np.where`. It computes both branches, so alone it does not prevent 0/0.
 #
 # </details>
 
@@ -210,15 +218,20 @@ for _ in range(60):  # all sentences at once: the share that has ended after 1, 
 print("ended within 1, 2, 4, 60 words:", np.cumsum(ended)[[0, 1, 3, 59]])
 
 # %% [markdown]
+# Add-one allows "the dog sat", at a price: "the" at the beginning falls from 0.6667 to 0.3. And with all sentences of up to 60 words
+# the sum has reached 1 (to four digits).
+#
 # ## Kneser–Ney: who keeps company?
 #
-# After "the" nothing but "cat" was seen. Where should the rest of the probability go? "cat" and "sat" are equally frequent, twice each. But
-# "cat" came after one word only, "sat" after two different ones: it *combines*. **Kneser–Ney** falls back on company, not on frequency:
+# What should an unseen pair fall back on? Frequency treats "cat" and "sat" alike, for each occurs twice. But "cat" came after one
+# word only, "sat" after two different ones: it *combines*, and is likelier in a new place. **Kneser–Ney** falls back on company, not
+# on frequency:
 #
 # $$P(w|v) = \frac{\max(C(v,w) - D, 0)}{C(v)} + \frac{D \cdot N(v\,\cdot)}{C(v)} \cdot \frac{N(\cdot\, w)}{N(\cdot\,\cdot)}.$$
 #
-# A **discount** (折扣) D comes off every pair that was seen. N(v·) is how many *different* words follow v, N(·w) how many precede w, N(··) how many
-# different pairs there are. What the discounts free, D·N(v·)/C(v), is exactly the weight of the second part, so rows sum to 1.
+# A **discount** (折扣) D comes off every pair that was seen. Here N counts *different* things: N(v·) the words that follow v, N(·w)
+# the words that precede w, N(··) the pairs. What the discounts free, D·N(v·)/C(v), is exactly the weight of the second part, so each
+# row sums to 1.
 
 # %% [markdown]
 # On paper, with D = ½ and the 9 different pairs of the table:
@@ -230,10 +243,13 @@ print("ended within 1, 2, 4, 60 words:", np.cumsum(ended)[[0, 1, 3, 59]])
 # | sat after dog | 0.5/1 | 1/2 · 2/9 | 0.6111 |
 # | `<eos>` after sat | 1.5/2 | 1/4 · 2/9 | 0.8056 |
 #
-# The product is 0.00734, the perplexity 3.416; add-one has 4.356. And after "a", which never met either, P(cat) = 0.0556 and P(sat) = 0.1111.
+# The product is 0.00734, the perplexity 3.416; add-one has 4.356. And after "a", where neither was seen, P(cat) = 0.0556 and
+# P(sat) = 0.1111.
 #
 # ### Exercise 8.4 · Kneser–Ney
 # ●●● · 15 min · needs: the table above
+#
+# Do for every pair what was done here for four.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
@@ -242,7 +258,7 @@ print("ended within 1, 2, 4, 60 words:", np.cumsum(ended)[[0, 1, 3, 59]])
 # </details>
 # <details><summary>Hint 2: a context that was never seen</summary>
 #
-# There C(v) = 0. Nothing is kept, so the weight of the company is 1. Divide by at least 1, and choose with np.where.
+# There C(v) = 0. Nothing is kept, so the weight of the company is 1. Divide by at least 1, and choose with `np.where`.
 #
 # </details>
 
@@ -257,19 +273,20 @@ print("after a: cat", smooth[1, 3].round(4), " sat", smooth[1, 5].round(4), " ro
 # %% [markdown]
 # ## Let it write
 #
-# To write, draw a word from P(·|context), append it, repeat. Lay the probabilities side by side on [0, 1): a random number falls on one
-# of the pieces. A **temperature** (温度) T divides the logits first (chapter 4); ln P can serve as logits, since softmax(ln P) = P. Towards T = 0 this becomes
-# **greedy** (贪心): always the most probable word.
+# To write, draw a word from P(·|context), append it, repeat. Lay the probabilities side by side on [0, 1): a random number falls on
+# one of the pieces. A **temperature** (温度) T divides the logits first (chapter 4); ln P can serve as logits, since softmax(ln P) = P.
+# Towards T = 0 this becomes **greedy** (贪心): always the most probable word.
 #
 # ### Exercise 8.5 · Draw words
 # ●●○ · 10 min · needs: chapter 4's softmax
 #
-# The random numbers are given, so that the answer is fixed.
+# The random numbers (`draws`) are given, so that the answer is fixed.
 #
 # <details><summary>Hint: where pieces end</summary>
 #
 # `np.cumsum` of the probabilities gives the right ends. The word wanted is the first whose end is *above* the draw:
-# `np.searchsorted(ends, draws, side="right")`. Rounding may leave the last end a little below 1.
+# `np.searchsorted(ends, draws, side="right")`. Rounding may leave the last end a little below 1, and a draw above it would find no
+# word. Divide the ends by the last one: then it is exactly 1, and impossible words at the end stay impossible.
 #
 # </details>
 
@@ -289,13 +306,15 @@ for temperature in (0.0, 0.7, 1.0):
     print(f"T = {temperature}:", " ".join(bible.vocabulary.decode(line)))
 
 # %% [markdown]
-# Greedy goes in circles; T = 1 is free, and most pairs of neighbours sound right. What is missing is the third word back.
+# Greedy goes in circles; T = 1 is free, and most pairs of neighbours sound right. What is missing is a memory: each word knows only
+# the one before it.
 #
 # ## Any order
 #
-# Kneser–Ney for n words is your function applied again and again: order n mixes with order n − 1, where every *lower* order counts company. The
-# *modified* form takes three discounts, for counts 1, 2 and more. The next cell holds it with whole arrays instead of loops; you need not read it
-# to go on.
+# Kneser–Ney for n words is your function applied again and again: order n falls back on order n − 1, and every *lower* order counts
+# company. The *modified* form takes three discounts, for counts 1, 2 and more. The class below works with whole arrays instead of
+# loops, and you need not read it to go on: `fit` counts a text, `log_probabilities` judges one, `distribution` gives the
+# probabilities of all next words.
 
 # %%
 # given: KneserNey
@@ -318,14 +337,15 @@ while len(line) < 45:
 print(" ".join(bible.vocabulary.decode(line[1:])))
 
 # %% [markdown]
-# Longer contexts help, less and less. And a trap: with 200 words the perplexity is 13, not because the model is better but because a quarter of the test became one easy word. **Compare
-# perplexities only over the same text, cut and numbered in the same way.**
+# Longer contexts help, less and less. And a trap: with a vocabulary of 200 words the perplexity is 13, not because the model is better
+# but because nearly a quarter of the test text became one easy word, `<unk>`. **Compare perplexities only over the same text, cut into
+# the same words, with the same vocabulary.**
 #
 # ## Words as vectors
 #
-# Counts cannot know that "cat" and "dog" are alike: what was learned of one is lost on the other. Bengio et al. (2003) give each word a vector, its
-# **embedding** (词嵌入), row w of a matrix C, (V, features). In the formula a word is a **one-hot** (独热) row, 1 at its number, times C. What does the
-# product do?
+# Counts cannot know that "cat" and "dog" are alike: what was learned of one is lost on the other. Bengio et al. (2003) give each word
+# a vector, its **embedding** (词嵌入): row w of a matrix C, (V, features). (Their letter; it has nothing to do with the counts.) Formulas
+# write a word as a **one-hot** (独热) row, 1 at its number and 0 elsewhere, and multiply it by C. What does the product do?
 
 # %%
 rng = np.random.default_rng(0)
@@ -334,21 +354,20 @@ one_hot = np.eye(7)[5]
 print("one-hot · C =", one_hot @ C, "  row 5 of C =", C[5], "  the same:", np.array_equal(one_hot @ C, C[5]))
 
 # %% [markdown]
-# It looks up a row. So nobody multiplies; `C[contexts]` reads the rows of a whole batch. The network then puts the vectors of the n − 1 context words side by side:
+# It looks up a row. So nobody multiplies; `C[contexts]` reads the rows of a whole batch, (batch, n − 1, features). The network puts the
+# vectors of the n − 1 context words side by side:
 #
 # $$x = [C_{w_{t-n+1}}, \dots, C_{w_{t-1}}] \quad (\text{batch}, (n-1)\cdot\text{features}),$$
 # $$h = \tanh(xW_1 + b_1) \quad (\text{batch}, \text{hidden}),$$
 # $$\text{logits} = hW_2 + b_2 + xW_{\text{direct}} \quad (\text{batch}, V).$$
 #
-# The last term, the **direct connections** (直连), is optional: a short cut past the tanh.
+# The softmax of the logits is P(w | context). The last term, the **direct connections** (直连), is optional: a short cut past the tanh.
 
 # %%
 # given: context_windows
 
 # %%
-Parameters = (
-    tuple  # of arrays: embeddings, w1, b1, w2, b2, direct; direct is None where there are no direct connections
-)
+Parameters = tuple  # embeddings, w1, b1, w2, b2, direct; direct is None where there are no direct connections
 for order in (2, 3, 4):
     row = context_windows(text, order)[2]
     print(f"n = {order}: {[words[w] for w in row]} → {words[text[2]]}: {len(row)} words of context")
@@ -359,8 +378,9 @@ for order in (2, 3, 4):
 # %% [markdown]
 # ## Backwards, down to the words
 #
-# x came out of the table by `embeddings[contexts].reshape(batch, -1)`. Backwards, every piece of grad_x returns to the row that it was read from. A word that
-# was read several times collects **all** its shares: one table serves all places (deck D, figure 7.18).
+# x came out of the table by `embeddings[contexts].reshape(batch, -1)`. Backwards, every piece of grad_x (that is ∂loss/∂x) returns to
+# the row that it was read from. A word that was read several times collects **all** its shares: one table serves all places (deck D,
+# figure 7.18).
 #
 # On paper: the context is (1, 1), two features each, grad_x = (1, 2, 3, 4). Then row 1 receives (1, 2) + (3, 4) = (4, 6).
 #
@@ -369,8 +389,8 @@ for order in (2, 3, 4):
 #
 # <details><summary>Hint</summary>
 #
-# Reshape grad_x to (batch, places, features): one row a word of `contexts`. `grad[contexts] += …` would keep one share a word;
-# `np.add.at(grad, contexts, …)` adds every time.
+# Reshape grad_x to (batch, places, features): `features` numbers for each word of `contexts`. `grad[contexts] += …` would keep only one
+# share of each word; `np.add.at(grad, contexts, …)` adds every time.
 #
 # </details>
 
@@ -381,7 +401,8 @@ for order in (2, 3, 4):
 print(embedding_gradient(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[1, 1]]), 3))
 
 # %% [markdown]
-# The rest is chapter 6. Backwards through each line, with the two finished functions of chapter 4 below (`cross_entropy` also returns the gradient):
+# The rest is chapter 6, backwards through each line. The two finished functions of chapter 4 are given below; `cross_entropy` returns the
+# loss and g.
 #
 # * g = ∂loss/∂logits = (ŷ − y)/batch, (batch, V);
 # * logits = hW₂ + …: grad_W₂ = hᵀg, grad_b₂ = Σ rows of g, grad_h = gW₂ᵀ;
@@ -399,11 +420,11 @@ print(embedding_gradient(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[1, 1]]), 3
 # ### Exercise 8.7 · Bengio's gradients
 # ●●● · 25 min · needs: embedding_gradient, cross_entropy
 #
-# The forward pass is there. The cell after the check compares every gradient with a measured slope.
+# The forward pass is there; write the way back. The cell after the check compares every gradient with a measured slope.
 #
 # <details><summary>Hint 1: what to think about</summary>
 #
-# Write the shapes of g, h and x on paper. Only one product of each pair fits the shape of its parameter.
+# Write the shapes of g, h and x on paper. A gradient has the shape of its parameter: of hᵀg and gᵀh, only one has the shape of w2.
 #
 # </details>
 # <details><summary>Hint 2: the direct connections</summary>
@@ -440,8 +461,9 @@ for name, part, grad in zip(
 # ### Exercise 8.8 · One epoch
 # ●●○ · 10 min · needs: feedforward_gradients
 #
-# The loop is deck D's "typical course of training", in batches. The real run calls it. With `frozen` the embeddings stay as they are: deck D's other option.
-# A step is p − η · gradient for every part p that is there.
+# The loop is deck D's "typical course of training", in mini-batches; the real run calls it. After each batch, every part p becomes
+# p − η · its gradient; only a `direct` that is None stays None. With `frozen` the embeddings stay as they are, too: deck D's other
+# option.
 #
 # <details><summary>Hint 1: a batch</summary>
 #
@@ -461,8 +483,8 @@ for name, part, grad in zip(
 # %% [markdown]
 # ## Real run
 #
-# First your own code: the first 200,000 words, 1,000 different ones, three words of context. Is it worth while to train the word vectors, or are frozen random ones enough? Guess
-# how far the network comes beside Kneser–Ney.
+# First your own code: the first 200,000 words, a vocabulary of 1,000, three words of context (n = 4). Is it worth training the word
+# vectors, or are frozen random ones enough? And which of the three counts below will the network beat: n = 2, 3 or 4?
 
 # %% tags=["long-run"]
 size, started = 1000, time.perf_counter()
@@ -472,7 +494,7 @@ contexts, new_contexts = context_windows(part, 4), context_windows(held_out, 4)
 curves = {}
 for frozen in (False, True):
     rng = np.random.default_rng(0)
-    scale = 1.0 if frozen else 0.1  # each at the size that suits it
+    scale = 1.0 if frozen else 0.1  # frozen vectors cannot grow, so they begin larger
     drawn = (scale * rng.normal(size=(size, 40)), 0.1 * rng.normal(size=(120, 80)))  # embeddings, w1
     zeros = (np.zeros(80), np.zeros((80, size)), np.zeros(size))  # b1, w2, b2: all words begin equally probable
     parameters = (*(part.astype(np.float32) for part in (*drawn, *zeros)), None)  # no direct connections
@@ -488,9 +510,13 @@ for n in (2, 3, 4):
 print(f"{time.perf_counter() - started:.0f} s")
 
 # %% [markdown]
-# Trained vectors are well ahead of frozen random ones. With little text and a few seconds, three-word counting is still ahead of both.
-# So now the whole text and all 10,000 words, with what chapter 7 taught: Adam, and an engine
-# that looks at a sample of the vocabulary at each step (chapter 14). The model is the same network in PyTorch; find your lines in it.
+# Trained vectors are well ahead of frozen random ones. After a few seconds on little text, the network beats counting with n = 2;
+# n = 3 is still ahead of it.
+#
+# So now the whole text and all 10,000 words, with chapter 7's Adam and an engine that looks at a sample of the vocabulary at each step
+# (chapter 14). The model is the same network in PyTorch; find your lines in its `forward`, and pass over `tied` and `state`.
+#
+# At the end the network's probabilities are mixed with those of counting, as in exercise 8.3. Guess: is a mixture better than both?
 
 # %%
 # given: SharedDropout
@@ -531,11 +557,13 @@ for seed, prompt in enumerate(("in the beginning", "and the lord said unto", "bl
     print(prompt.upper(), *said)
 
 # %% [markdown]
-# In less than a minute the network comes near three-word counting (47.04) and stays behind five-word counting. Yet the mixture is well ahead of both: counting knows
-# what was said, the network what could be said as well, for its neighbours are words of one kind. (Last digits differ between machines.)
+# In less than a minute the network comes near counting with n = 3 (47.04) and stays behind n = 5 (41.15). Yet the half-and-half mixture is
+# well ahead of both: counting knows what was said, the network what could be said as well. Its neighbours are words of one kind, for
+# words that are used alike receive similar gradients. (Last digits differ between machines.)
 #
-# Below, four models of the first three chapters of Genesis. Which word comes after "the"? Where does the trigram know nothing, and what do Kneser–Ney and the network say there? Turn the
-# temperature, keep the k best words only (**top-k**), or the fewest that make up a share p (**nucleus**, 核采样): which of the three cuts the long tail?
+# Below, four models of the first three chapters of Genesis. Which word comes after "the"? Where does the trigram know nothing, and what
+# do Kneser–Ney and the network say there? Turn the temperature, keep the k best words only (**top-k**), or the fewest that make up a
+# share p (**nucleus**, 核采样): which of the three cuts the long tail?
 
 # %%
 from course.kit.widgets import NextWord
@@ -547,7 +575,8 @@ NextWord(model="network", beside="kneser_ney")
 #
 # ## Where it goes wrong
 #
-# Four classics, and two lines about slides (see the errata below). Guess each symptom first.
+# Four classics: a product of 400 probabilities; a test on the training text; `+=` with a word that stands there twice; a context that
+# holds the answer. Guess what each prints, then run. The last two lines belong to errata 3 and 2 below.
 
 # %%
 p = np.full(400, 0.1)
@@ -585,13 +614,13 @@ print(
 )
 
 # %% [markdown]
-# * The product of 400 probabilities of 0.1 is 0 in float64.
+# * The product of 400 probabilities of 0.1 is 0 in float64; the logarithms are no trouble.
 # * Judged on its own training text, a model flatters itself.
-# * `+=` with a repeated index loses shares, and training still runs, only worse.
+# * `+=` with a repeated index keeps one share and loses the others. Training still runs, only worse.
 # * A window that is shifted by one contains the answer. A perplexity near 1 is no triumph but a bug.
 #
-# Others: perplexities over other vocabularies; a discount off the zeros; a lower order of frequencies; `<eos>` forgotten; a softmax of 10,000 words where
-# the time goes.
+# Others: comparing perplexities over different vocabularies; taking the discount off zeros as well; a lower order that counts
+# frequency instead of company; forgetting `<eos>`. And a full softmax over 10,000 words is where most of the time would go.
 
 # %% [markdown]
 # ## Check yourself
@@ -603,8 +632,8 @@ print(
 # </details>
 # <details><summary>How many numbers does the network learn, with V = 10,000, n = 5, 64 features, 128 units, no direct connections?</summary>
 #
-# 640,000 (C) + 256·128 + 128 + 128·10,000 + 10,000 = 1,962,896. The 5-gram table has 707,327 rows of five words and a count. Longer windows cost the network
-# only 64·128 numbers a place.
+# 640,000 (C) + 256·128 + 128 + 128·10,000 + 10,000 = 1,962,896. The 5-gram table has 707,327 rows of five words and a count. One more
+# word of context costs the network only 64·128 numbers.
 #
 # </details>
 # <details><summary>What do direct connections add?</summary>
@@ -612,7 +641,7 @@ print(
 # A linear road from word vectors to logits past the tanh: with h alone, all V logits are mixtures of 128 units.
 #
 # </details>
-# <details><summary>The loss of an untrained network over 10,000 words?</summary>
+# <details><summary>What is the loss of an untrained network that gives 10,000 words the same probability?</summary>
 #
 # ln 10,000 = 9.21, a perplexity of 10,000.
 #
