@@ -16,6 +16,8 @@ import torch
 from torch.nn import functional
 
 from autograder import notebooks
+from autograder.checking import verdict_of
+from autograder.exercises import ngrams as exercises
 from autograder.gradients import disagreement
 from autograder.paths import chapter
 from course.kit import corpora
@@ -387,6 +389,32 @@ def test_numbers_of_the_questions() -> None:
     assert sum(p.numel() for p in model.parameters()) == 1_962_896
     assert round(math.log(10_000), 2) == 9.21
     assert np.prod(np.full(400, 0.1)) == 0
+
+
+# ---- what the checks must not let through ----------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(10))
+def test_an_order_that_is_undone_is_refused(seed: int) -> None:
+    def undone(parameters, contexts, targets, order, batch, rate, frozen=False):  # type: ignore[no-untyped-def]
+        return network.train_epoch(parameters, contexts, targets, np.argsort(order), batch, rate, frozen)
+
+    assert not verdict_of(exercises.train_epoch.sheet(f"order {seed}"), undone).passed
+
+
+@pytest.mark.parametrize("care", ["none", "clipped", "forced"])
+def test_a_draw_behind_the_last_end_needs_care(care: str) -> None:
+    def careless(logits, temperature, draws):  # type: ignore[no-untyped-def]
+        if temperature < 0:
+            raise ValueError("negative")
+        if temperature == 0:
+            return np.full(len(draws), np.argmax(logits))
+        scores = np.exp((logits - logits.max()) / temperature)
+        ends = np.cumsum(scores / scores.sum())
+        if care == "forced":
+            ends[-1] = 1.0
+        found = np.searchsorted(ends, draws, side="right")
+        return np.minimum(found, len(logits) - 1) if care == "clipped" else found
+
+    assert not verdict_of(exercises.sample_words.sheet("care"), careless).passed
 
 
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------

@@ -495,6 +495,13 @@ def sample_words(rng: np.random.Generator) -> Iterator[Case]:
     yield case("nearly greedy", logits=np.array([990.0, 1000.0, 999.0]), temperature=0.05, draws=rng.random(9))
     impossible = np.array([-np.inf, 0.0, -np.inf, 1.0, -np.inf])
     yield case("impossible words", logits=impossible, temperature=2.0, draws=np.array([0.0, 0.3, 0.6, 1 - 2.0**-53]))
+    # Ten times 0.1 adds up to a little less than 1, and this draw falls into the gap.
+    yield case(
+        "an impossible last word",
+        logits=np.append(np.zeros(10), -np.inf),
+        temperature=1.0,
+        draws=np.array([1 - 2.0**-53]),
+    )
     yield case("temperature 0", logits=np.array([0.5, 2.0, -1.0, 2.0]), temperature=0.0, draws=rng.random(5))
     yield case("negative temperature", logits=np.zeros(3), temperature=-1.0, draws=rng.random(2))
 
@@ -958,6 +965,15 @@ def places_one_by_one(contexts, targets, embeddings, w1, b1, w2, b2, direct=None
 
 
 # ---- train_epoch -----------------------------------------------------------------------------------------------------
+def _shuffled(rng: np.random.Generator, tokens: int, batch: int) -> np.ndarray:
+    """An order whose first batch is not that of the order undone, nor that of no order; (tokens,) int64."""
+    while True:
+        order = rng.permutation(tokens)
+        first = set(order[:batch].tolist())
+        if batch >= tokens or first not in (set(range(batch)), set(np.argsort(order)[:batch].tolist())):
+            return order
+
+
 @exercise(
     network.train_epoch,
     points=3,
@@ -979,7 +995,7 @@ def train_epoch(rng: np.random.Generator) -> Iterator[Case]:
             parameters=tuple(_network(rng, words, places, 3, 4, direct).values()),
             contexts=rng.integers(0, words, size=(tokens, places)),
             targets=rng.integers(0, words, size=tokens),
-            order=np.roll(np.arange(tokens)[::-1], int(rng.integers(1, tokens))),
+            order=_shuffled(rng, tokens, batch),
             batch=batch,
             rate=rate,
             frozen=frozen,
