@@ -131,7 +131,7 @@ def rnn_backward(
 
 
 def masked_lm_loss(logits: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:
-    """Give the mean cross-entropy over the real words of a padded batch, and its gradient by the logits.
+    """Give the mean cross-entropy over the real words of a padded batch, and its gradient with respect to the logits.
 
     Args:
         logits: (batch, time, vocabulary) float64, from −1,000 to 1,000.

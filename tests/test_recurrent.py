@@ -339,7 +339,7 @@ def run() -> tuple[str, dict[str, Any]]:
         "ρ = 1.2, all states 0: lag 10 3.2, lag 50 5.7e+02; a step of the long run × 1.200",
         "ρ = 1.2, with words: lag 10 0.14, lag 50 0.00015; a step of the long run × 0.842",
         "ρ = 0.5, ‖W‖ = 4.06 lengths: 1.41 4.53 4.26",
-        "another last word changes places 1 … 5 by 0.000 0.001 0.022 0.367 1.934",
+        "another last word changes places 1 … 5 by 0.0004 0.0014 0.0223 0.3666 1.9340",
         "{'temperature': 0.5} [0.769 0.123 0.069 0.031 0.008]",
         "{'top_k': 3}         [0.588 0.235 0.176 0.    0.   ]",
         "{'top_p': 0.6}       [0.714 0.286 0.    0.    0.   ]",

@@ -311,8 +311,8 @@ def parameters_of_one_step(grad_states, x, h0, mask, states, u, w, b):
 
 
 @rnn_backward.mistake(
-    "Before the first step stands `states[:, -1]`, the **last** state: an index of −1 counts from the end. Before step 0 "
-    "the state was h0."
+    "The state before the first step is read from `states[:, -1]`, the **last** state: an index of −1 counts from the end. "
+    "Before step 0 the state was h0."
 )
 def index_minus_one(grad_states, x, h0, mask, states, u, w, b):
     grad_x, grad_h = np.zeros_like(x), np.zeros_like(h0)
@@ -328,7 +328,7 @@ def index_minus_one(grad_states, x, h0, mask, states, u, w, b):
 
 @rnn_backward.mistake(
     "The state before the first step is taken for zeros, so h0's share of `grad_w` is missing. It is zeros only at the "
-    "start of a text; in a later piece it is what the piece before has left."
+    "start of a text; a later piece begins with the state in which the piece before ended."
 )
 def first_state_forgotten(grad_states, x, h0, mask, states, u, w, b):
     grad_x, grad_h = np.zeros_like(x), np.zeros_like(h0)
@@ -468,7 +468,8 @@ def mean_of_means(logits, targets, mask):
 
 
 @masked_lm_loss.mistake(
-    "The padded places count as well, in the sum and in the number of words. What follows a text is no word of it."
+    "The padded places count as well, in the sum and in the number of words. The mask says which places ask for a real word; "
+    "the others count in neither."
 )
 def mask_ignored(logits, targets, mask):
     if not mask.any():
@@ -612,7 +613,9 @@ def in_the_order_of_time(grad_last, states, w):
     return np.array(norms[::-1])
 
 
-@gradient_norms.mistake("The way back goes through W; rows travel back through W transposed.")
+@gradient_norms.mistake(
+    "The way back goes through W. Forwards a row met W; on its way back the row ∂L/∂h meets W transposed."
+)
 def w_not_transposed(grad_last, states, w):
     g, norms = grad_last, [np.linalg.norm(grad_last)]
     for t in range(states.shape[1] - 1, 0, -1):
@@ -918,7 +921,7 @@ def bidirectional_rnn(rng: np.random.Generator) -> Iterator[Case]:
 
 
 @bidirectional_rnn.mistake(
-    "The reading from the right takes the padding for words, so short sequences begin with rubbish. Turn the mask round "
+    "The reading from the right begins with the padding of the short sequences, as if it were words. Turn the mask round "
     "together with the words."
 )
 def reads_padding_from_the_right(x, mask, layers):
@@ -1239,8 +1242,9 @@ why_gradients_vanish = explanation(
         ),
         (
             1,
-            "no: a radius above 1 is necessary (for long times, in the linear case also sufficient), the slopes 1 − h² are "
-            "below 1 and near 0 where tanh is saturated, and the product can vanish",
+            "no: a radius above 1 suffices in the linear case, for long times; here the slopes 1 − h² count as well, which are "
+            "below 1 and near 0 where tanh is saturated, and the product can vanish (for exploding, ‖W‖ > 1 is necessary, a "
+            "radius above 1 is not)",
         ),
         (
             1,
