@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from autograder import notebooks
+from autograder.checking import verdict_of
 from autograder.exercises import recurrent as exercises
 from autograder.gradients import disagreement
 from autograder.paths import chapter
@@ -187,6 +188,18 @@ def test_sampling_agrees_with_the_engines(settings: tuple[float, int | None, flo
     p = np.exp(scores) / np.exp(scores).sum()
     np.testing.assert_allclose(ref.word_probabilities(scores, *settings), choose(p, *settings), atol=1e-12)
     assert ref.word_probabilities(1000 * scores / np.abs(scores).max(), *settings).sum() == pytest.approx(1)
+
+
+def test_a_nucleus_that_is_full_takes_no_further_word() -> None:
+    def one_more(logits, temperature=1.0, top_k=None, top_p=None):  # type: ignore[no-untyped-def]
+        p = ref.word_probabilities(logits, temperature, top_k)
+        if top_p is None or temperature == 0 or not 0 < top_p <= 1:
+            return ref.word_probabilities(logits, temperature, top_k, top_p)
+        order = np.argsort(-p, kind="stable")
+        p[order[np.cumsum(p[order]) - p[order] > top_p]] = 0.0
+        return p / p.sum()
+
+    assert not verdict_of(exercises.word_probabilities.sheet("full"), one_more).passed
 
 
 # ---- the fused network -------------------------------------------------------------------------------------------------

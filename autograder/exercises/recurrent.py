@@ -716,6 +716,8 @@ def word_probabilities(rng: np.random.Generator) -> Iterator[Case]:
     # The nucleus counts what top-k has kept: 0.4 of 0.8 is half.
     kept = np.log([0.1, 0.4, 0.1, 0.25, 0.15])
     yield case("nucleus of what top-k keeps", logits=kept, temperature=1.0, top_k=3, top_p=0.45)
+    # Quarters are exact in floating point, so two of them are the half that is asked for.
+    yield case("a nucleus that is just full", logits=np.zeros(4), temperature=1.0, top_k=None, top_p=0.5)
     equal = np.array([0.0, 2.0, 1.0, 2.0, 1.0, 1.0])
     yield case("equal scores, top-k", logits=equal, temperature=1.0, top_k=4, top_p=None)
     yield case("equal scores, nucleus", logits=equal, temperature=1.0, top_k=None, top_p=0.7)
