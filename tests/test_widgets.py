@@ -759,7 +759,7 @@ def drive_unrolled_network(on: Driven) -> None:
     on.says("h₁ = tanh z₁ = 0.4621. Forwards.")  # the chapter's paper example
     on.press("button", "All", "Enter")
     on.says("grad_h₀ = grad_z₁ · w = −0.266. Backwards through time. All 15 numbers are known.")
-    rows = {row.split("\t")[0]: row.split("\t")[2] for row in on.page.locator("tbody tr").all_inner_texts()}
+    rows = {row.split("\t")[0]: row.split("\t")[2] for row in on.root.locator("tbody tr").all_inner_texts()}
     assert (rows["grad_u"], rows["grad_w"], rows["grad_b"]) == ("0.2357", "0.0519", "0.0514")
     on.press("button", "One back", "Enter", "Enter")
     on.says("grad_w = grad_z₂ · h₁ + grad_z₁ · h₀ = 0.0519. Sums over both steps.")
@@ -795,7 +795,9 @@ def drive_word_sampler(on: Driven) -> None:
     on.says("3 of 8 words stay: said 0.5, of 0.333, went 0.167.")
     before = on.text()
     on.press("button", "Draw anew", "Enter")
-    on.page.wait_for_function("b => document.querySelector('[role=status]').textContent !== b", arg=before)
+    on.page.wait_for_function(
+        "([root, b]) => root.querySelector('[role=status]').textContent !== b", arg=[on.root.element_handle(), before]
+    )
     on.press("button", "As the model says", "Enter")
     on.press("slider", "top-p", *["ArrowLeft"] * 8)
     on.says("top-p 0.6: 2 of 8 words stay: said 0.6, of 0.4.")
@@ -803,8 +805,8 @@ def drive_word_sampler(on: Driven) -> None:
     on.says("1 of 8 words stay: said 1. Ten draws: said said said said said said said said said said.")
     on.press("slider", "T", "End")
     on.says("T = 3, ")
-    handle = on.page.get_by_role("slider", name="T", exact=True).bounding_box()
-    on.page.mouse.click(handle["x"] + 2, handle["y"] + handle["height"] / 2)
+    temperature = on.root.get_by_role("slider", name="T", exact=True)
+    temperature.click(position={"x": 2, "y": temperature.bounding_box()["height"] / 2})
     assert on.trait("temperature") < 0.3
 
 

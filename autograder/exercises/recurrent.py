@@ -905,6 +905,23 @@ def with_minus_infinity(logits, temperature=1.0, top_k=None, top_p=None):
     return p / p.sum()
 
 
+@word_probabilities.variant
+def ranked_first(logits, temperature=1.0, top_k=None, top_p=None):
+    if not (temperature >= 0 and (top_k is None or top_k >= 1) and (top_p is None or 0 < top_p <= 1)):
+        raise ValueError("settings")
+    order = np.argsort(-logits, kind="stable")
+    if temperature == 0:
+        temperature, top_k, top_p = 1.0, 1, None
+    kept = order[:top_k]
+    p = np.exp((logits[kept] - logits[kept[0]]) / temperature)
+    p = p / p.sum()
+    if top_p is not None:
+        p = p[: np.searchsorted(np.cumsum(p), top_p) + 1]
+    out = np.zeros(len(logits))
+    out[order[: len(p)]] = p / p.sum()
+    return out
+
+
 # ---- bidirectional_rnn -----------------------------------------------------------------------------------------------
 @exercise(ref.bidirectional_rnn, points=3)
 def bidirectional_rnn(rng: np.random.Generator) -> Iterator[Case]:
@@ -1055,6 +1072,24 @@ def with_indices_from_the_right(x, mask, layers):
                 states[:, t] = np.where(mask[:, t : t + 1], h, 0.0)
             halves.append(states)
         x = np.dstack(halves)
+    return x
+
+
+@bidirectional_rnn.variant
+def turns_the_real_words_only(x, mask, layers):
+    time, rows = x.shape[1], np.arange(len(x))[:, None]
+    places, lengths = np.arange(time), mask.sum(axis=1, keepdims=True)
+    turned = np.where(places < lengths, lengths - 1 - places, places)
+    for from_left, from_right in layers:
+        halves = []
+        for source, (u, w, b) in ((x, from_left), (x[rows, turned], from_right)):
+            h, states = np.zeros((len(x), len(b))), []
+            for t in range(time):
+                h = np.tanh(source[:, t] @ u + h @ w + b)
+                states.append(h)
+            halves.append(np.stack(states, axis=1))
+        x = np.concatenate([halves[0], halves[1][rows, turned]], axis=2)
+        x[~mask] = 0.0
     return x
 
 
@@ -1222,6 +1257,24 @@ def with_a_falling_rate(streams, vocabulary, time, epochs, rng):
             optimiser.step(clip_by_global_norm(grads, 2.0)[0])
             done += time
     return tuple(parameters)
+
+
+@train_rnn_lm.variant
+def with_another_size_and_tighter_clipping(streams, vocabulary, time, epochs, rng):
+    features = 28
+    parameters = new_rnn_lm(rng, vocabulary, features)
+    optimiser = Adam(parameters, 0.012)
+    read, answers = streams[:, :-1], streams[:, 1:]
+    cuts = range(time, read.shape[1], time)
+    pieces = list(zip(np.split(read, cuts, axis=1), np.split(answers, cuts, axis=1), strict=True))
+    for epoch in range(epochs):
+        h = np.zeros((len(streams), features))
+        if epoch >= epochs // 2:
+            optimiser.lr = 0.003
+        for words, targets in pieces:
+            _, grads, h = rnn_lm_gradients(parameters, words, targets, np.full(words.shape, True), h)
+            optimiser.step(clip_by_global_norm(grads, 0.5)[0])
+    return parameters
 
 
 # ---- graded by a person ----------------------------------------------------------------------------------------------
