@@ -207,7 +207,7 @@ def _shapes(pairs: list[Pair], agree: Agree, subject: str) -> Diagnosis | None:
                         "missing sum",
                         f"{subject} still has the axis of length {have.shape[axis]} over which a {word} is missing.",
                         f"the {word} of your answer over axis {axis} is the right answer",
-                        "Who shares this parameter? Everyone who shares it adds to its gradient."
+                        "Which axis is gone in the docstring's shape? In a gradient, everyone who shares a parameter adds to it."
                         if word == "sum"
                         else "Which axis does the docstring leave out? There one number stands for many.",
                     )

@@ -23,6 +23,8 @@ NAMES = {"sign": {"sign"}, "1/N": {"factor"}, "transpose": {"transpose"}, "overf
 
 
 def walk(value: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    if value is None:
+        return None
     if isinstance(value, (list, tuple)):
         return type(value)(walk(entry, change) for entry in value)
     return change(np.asarray(value))

@@ -581,37 +581,22 @@ NextWord(model="network", beside="kneser_ney")
 # %%
 p = np.full(400, 0.1)
 print("product first:", np.prod(p), " logarithms:", round(perplexity(p), 4))
-print(
-    "test text in training:",
-    round(perplexity(kneser_ney_bigrams(bigram_table(text, 7), 0.5)[np.append(0, text[:-1]), text]), 3),
-)
-grad = np.zeros((3, 2))
-grad[np.array([1, 1])] += np.array([[1.0, 2.0], [3.0, 4.0]])
-print(
-    "one word twice, with +=:",
-    grad[1],
-    " with np.add.at:",
-    embedding_gradient(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[1, 1]]), 3)[1],
-)
+its_own = kneser_ney_bigrams(bigram_table(text, 7), 0.5)[np.append(0, text[:-1]), text]
+print("test text in training:", round(perplexity(its_own), 3))
+grad, shares = np.zeros((3, 2)), np.array([[1.0, 2.0, 3.0, 4.0]])
+grad[np.array([1, 1])] += shares.reshape(2, 2)
+added = embedding_gradient(shares, np.array([[1, 1]]), 3)
+print("one word twice, with +=:", grad[1], " with np.add.at:", added[1])
 peek = np.stack([text, np.append(0, text[:-1])], axis=1)  # a "context" that holds the word to be predicted
-knows = [np.zeros((7, 7)), 4 * np.eye(14)[:, :7], np.zeros(7), 9 * np.eye(7), np.zeros(7), None]
-knows[0] = np.eye(7)
+knows = [np.eye(7), 4 * np.eye(14)[:, :7], np.zeros(7), 9 * np.eye(7), np.zeros(7), None]
 print("a context that peeks:", round(float(np.exp(loss_of(peek, text, *knows))), 3))
 alone = np.bincount(text, minlength=7)  # C(v) as printed: every occurrence, also the last one
 inside = np.zeros((7, 7))
 np.add.at(inside, (text[:-1], text[1:]), 1)
-print(
-    "row <eos> as printed sums to",
-    (inside[0] / alone[0]).sum().round(4),
-    " with followed ones only:",
-    (inside[0] / inside[0].sum()).sum(),
-)
-print(
-    "D, N = 3, has",
-    context_windows(text, 4).shape[1],
-    "words of context; P(w | w[t−N+1 … t−1]) has",
-    context_windows(text, 3).shape[1],
-)
+printed, followed = (inside[0] / alone[0]).sum().round(4), (inside[0] / inside[0].sum()).sum()
+print("row <eos> as printed sums to", printed, " with followed ones only:", followed)
+wide, narrow = context_windows(text, 4).shape[1], context_windows(text, 3).shape[1]
+print(f"D, N = 3, has {wide} words of context; P(w | w[t−N+1 … t−1]) has {narrow}")
 
 # %% [markdown]
 # * The product of 400 probabilities of 0.1 is 0 in float64; the logarithms are no trouble.

@@ -609,8 +609,8 @@ for settings in ({"temperature": 0.0}, {"top_p": 0.9}, {"temperature": 0.7, "top
     print(f"{settings!s:34}", write("and the king said unto", 40, 3, **settings), "\n")
 
 # %% [markdown]
-# In under a minute the network has left the mixed bigrams behind, and chapter 8's Kneser–Ney bigrams, 66.0, as well. Kneser–Ney with three
-# words is at 47.1, with five at 41.2: counting remembers exactly, the network generalises. More epochs, features and dropout help the network;
+# In under a minute the network has left the mixed bigrams behind, and chapter 8's Kneser–Ney bigrams, 65.98, as well. Kneser–Ney with three
+# words is at 47.04, with five at 41.15: counting remembers exactly, the network generalises. More epochs, features and dropout help the network;
 # chapter 10 lets it remember longer. Greedy text turns in a circle. (Last digits differ between machines.)
 #
 # By hand, but fast: `solutions/recurrent.py` ends with a fused version of 9.2 and 9.3, one product for all inputs and one for each weight;
