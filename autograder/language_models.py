@@ -191,7 +191,7 @@ def _count(order: int, corpus: Corpus) -> dict[str, Any]:
         "valid_ppl": float(np.exp(-valid.mean())),
         "tokens": len(test),
         "valid_tokens": len(valid),
-        "parameters": sum(len(level[0]) for level in model.levels),
+        "parameters": model.parameters,
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "device": "cpu",

@@ -212,6 +212,11 @@ class KneserNey:
                 sizes.append(len(keys))
         return self
 
+    @property
+    def parameters(self) -> int:
+        """How many n-grams of all orders the model keeps a number for."""
+        return sum(len(keys) for keys, _, _ in self.levels)
+
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """Natural logarithms of the probabilities of all tokens of a text that starts a sentence.
 

@@ -418,7 +418,7 @@ def train_rnn_lm(
 
 
 # ---- the same, fast --------------------------------------------------------------------------------------------------
-def embedding_gradient(words: np.ndarray, grad_x: np.ndarray, vocabulary: int) -> np.ndarray:
+def summed_by_word(words: np.ndarray, grad_x: np.ndarray, vocabulary: int) -> np.ndarray:
     """Add up the gradients of equal words: sorted, then one sum a word.
 
     Args:
@@ -507,7 +507,7 @@ def fused_rnn_lm_gradients(
             carried += kept
     flat = grad_z.reshape(time * batch, features)
     grads = [
-        embedding_gradient(read, flat @ u.T, len(embeddings)),
+        summed_by_word(read, flat @ u.T, len(embeddings)),
         x.T @ flat,
         states[:-1].reshape(time * batch, features).T @ flat,
         flat.sum(axis=0),

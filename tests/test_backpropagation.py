@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -13,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 from torch.nn import functional
 
-from autograder import notebooks
 from autograder.gradients import agrees, central_difference, numerical_gradient
-from autograder.paths import chapter
 from solutions import backpropagation as ref
 
 BENDS: dict[str, Callable[[Any], Any]] = {
@@ -414,22 +410,7 @@ def test_three_notations_one_number() -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def printed() -> str:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("06_backpropagation")))
-    space: dict[str, object] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    return heard.getvalue()
+    return run_solved("06_backpropagation")[0]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_every_exercise_has_mistakes_and_honest_variants() -> None:
     for name, made in notebooks.all_exercises().items():
         if made.points == 0:
             continue  # the orientation
-        assert 2 <= len(made.mistakes) <= 10, name
+        assert 2 <= len(made.mistakes) <= 6, name
         assert len(made.variants) >= 3, name
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
-import warnings
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 
 from autograder import notebooks
 from autograder.checking import verdict_of
@@ -375,22 +373,7 @@ def test_mistakes_are_named_and_variants_pass(made: Exercise) -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def printed() -> str:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("05_gradients")))
-    space: dict[str, object] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    return heard.getvalue()
+    return run_solved("05_gradients")[0]
 
 
 @pytest.mark.parametrize(

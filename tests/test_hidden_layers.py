@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import re
-import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 from torch.nn import functional
 
-from autograder import notebooks
-from autograder.paths import chapter
 from solutions import hidden_layers as ref
 
 TORCH = {
@@ -225,22 +221,7 @@ def test_a_sigmoid_misses_its_step_by_less_than_an_exponential() -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def printed() -> str:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("03_hidden_layers")))
-    space: dict[str, object] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    return heard.getvalue()
+    return run_solved("03_hidden_layers")[0]
 
 
 @pytest.mark.parametrize(

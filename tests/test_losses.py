@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 import math
 import re
-import warnings
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 from torch.nn import functional
 
-from autograder import notebooks
 from autograder.checking import verdict_of
 from autograder.exercises import losses as exercises
 from autograder.gradients import disagreement
-from autograder.paths import chapter
 from course.kit import corpora
 from course.kit.texts import PADDING, UNKNOWN, confusion_matrix, number_words, pad_texts, split_words
 from solutions import losses as ref
@@ -285,24 +281,7 @@ def test_without_the_package_one_sentence_says_what_to_do(monkeypatch: pytest.Mo
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def printed() -> str:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("04_losses")))
-    space: dict[str, object] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    options = np.get_printoptions()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    np.set_printoptions(**options)
-    return heard.getvalue()
+    return run_solved("04_losses")[0]
 
 
 @pytest.mark.parametrize(

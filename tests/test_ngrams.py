@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import math
 import re
-import warnings
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 from torch.nn import functional
 
-from autograder import notebooks
 from autograder.checking import verdict_of
 from autograder.exercises import ngrams as exercises
 from autograder.gradients import disagreement
-from autograder.paths import chapter
 from course.kit import corpora
 from solutions import feedforward_lm as network
 from solutions import ngrams as ref
@@ -420,20 +416,7 @@ def test_a_draw_behind_the_last_end_needs_care(care: str) -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def printed() -> str:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("08_ngrams")))
-    space: dict[str, object] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    options = np.get_printoptions()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    np.set_printoptions(**options)
-    return heard.getvalue()
+    return run_solved("08_ngrams")[0]
 
 
 @pytest.mark.parametrize(

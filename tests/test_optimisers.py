@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import math
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 
-from autograder import notebooks
-from autograder.paths import chapter
 from solutions import optimisers as ref
 
 OPTIM = torch.optim
@@ -300,22 +296,8 @@ def test_asynchronous_workers_in_limits_that_are_known() -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def run() -> tuple[str, dict[str, Any]]:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("07_optimisers")))
-    space: dict[str, Any] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    return heard.getvalue(), space
+    """What the solved chapter prints, and its names afterwards."""
+    return run_solved("07_optimisers")
 
 
 @pytest.mark.parametrize(

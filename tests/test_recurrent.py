@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 
-from autograder import notebooks
 from autograder.checking import verdict_of
 from autograder.exercises import recurrent as exercises
 from autograder.gradients import disagreement
-from autograder.paths import chapter
 from solutions import recurrent as ref
 
 LENGTHS = (3, 5, 1)
@@ -236,7 +232,7 @@ def test_equal_words_add_up() -> None:
     words, grad = np.array([3, 1, 3, 3, 0]), np.arange(10.0).reshape(5, 2)
     expected = np.zeros((5, 2))
     np.add.at(expected, words, grad)
-    assert np.array_equal(ref.embedding_gradient(words, grad, 5), expected)
+    assert np.array_equal(ref.summed_by_word(words, grad, 5), expected)
 
 
 # ---- the language of names, and the decks ------------------------------------------------------------------------------
@@ -311,24 +307,8 @@ def test_training_reaches_the_stated_perplexity_with_other_seeds() -> None:
 # ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def run() -> tuple[str, dict[str, Any]]:
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    solved = notebooks.without_markers(notebooks.instructor_notebook(chapter("09_recurrent")))
-    space: dict[str, Any] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    threads = torch.get_num_threads()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in solved.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    torch.set_num_threads(threads)
-    plt.close("all")
-    return heard.getvalue(), space
+    """What the solved chapter prints, and its names afterwards."""
+    return run_solved("09_recurrent")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import math
 import re
@@ -15,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from solved_chapter import run_solved
 
 from autograder import notebooks
 from autograder.checking import verdict_of
@@ -294,22 +293,7 @@ def test_deck_a_norm_of_a_matrix_depends_on_which_is_meant() -> None:
 @pytest.fixture(scope="module")
 def solved() -> tuple[str, dict[str, Any]]:
     """What the solved chapter prints, and its names afterwards."""
-    import matplotlib
-
-    matplotlib.use("Agg", force=True)
-    import matplotlib.pyplot as plt
-
-    notebook = notebooks.without_markers(notebooks.instructor_notebook(chapter("01_tensors")))
-    space: dict[str, Any] = {"__name__": "__main__"}
-    heard = io.StringIO()
-    with contextlib.redirect_stdout(heard), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*non-interactive.*")
-        for cell in notebook.cells:
-            if cell.cell_type == "code" and not cell.source.startswith("check("):
-                exec(compile(cell.source, cell.id, "exec"), space)
-    plt.close("all")
-    return heard.getvalue(), space
+    return run_solved("01_tensors")
 
 
 @pytest.fixture(scope="module")
@@ -386,16 +370,15 @@ def test_the_number_t_of_v_and_u_is_the_same_in_all_axes(printed: str) -> None:
     assert float(change) > 0.5
 
 
-def test_vectorised_is_faster(printed: str) -> None:
+def test_vectorised_is_many_times_as_fast(printed: str) -> None:
     [relu] = re.findall(r"vectorised \S+ s: ([\d,]+) times as fast", printed)
     [product] = re.findall(r"a @ b \S+ s: ([\d,]+) times as fast", printed)
-    # How many times depends on the machine and on who else is busy on it; the chapter prints what it measures.
-    assert int(relu.replace(",", "")) > 1
-    assert int(product.replace(",", "")) > 1
+    assert int(relu.replace(",", "")) > 20  # "tens to hundreds"
+    assert int(product.replace(",", "")) > 500  # "thousands", with room for a machine that is busy
     [(at_once, loops)] = re.findall(r"dot products: (\S+) s; in three loops they would take about (\d+) s", printed)
-    assert float(loops) > float(at_once)
+    assert float(loops) > 30 * float(at_once)
     [(transpose, flatten)] = re.findall(r"transpose (\S+) s, then flatten (\S+) s", printed)
-    assert float(flatten) > float(transpose)
+    assert float(flatten) > 1000 * float(transpose)
 
 
 def test_words_of_a_group_are_likelier_neighbours(printed: str) -> None:

@@ -413,42 +413,6 @@ class decay_in_the_gradient(Optimiser):
         return self.lr * m / (1 - beta1**self.t) / (np.sqrt(v / (1 - beta2**self.t)) + self.eps)
 
 
-@Adam.mistake("Right without `amsgrad`; with it, v must never fall, and here it still does.")
-class amsgrad_ignored(Optimiser):
-    slots = ("m", "v", "v_max")
-
-    def __init__(self, parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
-        super().__init__(parameters, lr)
-        self.betas, self.eps, self.decay = betas, eps, decay
-
-    def change(self, w, grad, state):
-        beta1, beta2 = self.betas
-        m = state["m"] = beta1 * state["m"] + (1 - beta1) * grad
-        v = state["v"] = beta2 * state["v"] + (1 - beta2) * grad**2
-        m_hat, v_hat = m / (1 - beta1**self.t), v / (1 - beta2**self.t)
-        return self.lr * (m_hat / (np.sqrt(v_hat) + self.eps) + self.decay * w)
-
-
-@Adam.mistake(
-    "The largest v is fed back into the rolling mean. AMSGrad keeps two memories: v, which fades as ever, and v_max, the "
-    "largest that v has been."
-)
-class largest_fed_back(Optimiser):
-    slots = ("m", "v", "v_max")
-
-    def __init__(self, parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
-        super().__init__(parameters, lr)
-        self.betas, self.eps, self.decay, self.amsgrad = betas, eps, decay, amsgrad
-
-    def change(self, w, grad, state):
-        beta1, beta2 = self.betas
-        m = state["m"] = beta1 * state["m"] + (1 - beta1) * grad
-        v = beta2 * state["v"] + (1 - beta2) * grad**2
-        v = state["v"] = np.maximum(state["v"], v) if self.amsgrad else v
-        m_hat, v_hat = m / (1 - beta1**self.t), v / (1 - beta2**self.t)
-        return self.lr * (m_hat / (np.sqrt(v_hat) + self.eps) + self.decay * w)
-
-
 @Adam.mistake(
     "AMSGrad's maximum is taken of the corrected v̂. Early corrections are large and rest on few gradients, so they would stay "
     "for ever. Take the largest of the raw v, then correct it."
@@ -904,27 +868,6 @@ class mask_of_the_last_training:
         return grad_h * self.factor
 
 
-@Dropout.mistake(
-    "The two kinds are swapped. **Inverted** scales while training, so that test time needs nothing; **standard** waits "
-    "for test time."
-)
-class kinds_swapped:
-    def __init__(self, p, rng, inverted=True):
-        if not 0 <= p < 1:
-            raise ValueError(p)
-        self.p, self.rng, self.inverted = p, rng, inverted
-
-    def forward(self, x, train):
-        if train:
-            self.factor = (self.rng.random(x.shape) >= self.p) / (1.0 if self.inverted else 1 - self.p)
-        else:
-            self.factor = 1 - self.p if self.inverted else 1.0
-        return x * self.factor
-
-    def backward(self, grad_h):
-        return grad_h * self.factor
-
-
 @Dropout.mistake("Units are silenced at test time as well. There, all of them speak, and nothing is drawn.")
 class also_at_test_time:
     def __init__(self, p, rng, inverted=True):
@@ -939,29 +882,6 @@ class also_at_test_time:
 
     def backward(self, grad_h):
         return grad_h * self.factor
-
-
-@Dropout.mistake(
-    "The mask is applied on the way back, its scale is not. The forward pass multiplied by mask and scale together, and "
-    "so must the backward pass."
-)
-class back_without_the_scale:
-    def __init__(self, p, rng, inverted=True):
-        if not 0 <= p < 1:
-            raise ValueError(p)
-        self.p, self.rng, self.inverted = p, rng, inverted
-
-    def forward(self, x, train):
-        self.kept, scale = np.ones(x.shape), 1.0
-        if train:
-            self.kept = (self.rng.random(x.shape) >= self.p) * 1.0
-            scale = 1 / (1 - self.p) if self.inverted else 1.0
-        elif not self.inverted:
-            scale = 1 - self.p
-        return x * self.kept * scale
-
-    def backward(self, grad_h):
-        return grad_h * self.kept
 
 
 @Dropout.variant
@@ -1118,26 +1038,6 @@ class one_too_late:
 
 
 @EarlyStopping.mistake(
-    "The best loss also moves with improvements that are too small to count, so a loss that creeps down never gets "
-    "min_delta below it. Only an epoch that improves becomes the best."
-)
-class best_creeps_along:
-    def __init__(self, patience, min_delta=0.0):
-        if patience < 1:
-            raise ValueError(patience)
-        self.patience, self.min_delta = patience, min_delta
-        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
-
-    def update(self, loss):
-        self.epoch += 1
-        better = loss < self.best - self.min_delta
-        if loss < self.best:
-            self.best, self.best_epoch = loss, self.epoch
-        self.waited = 0 if better else self.waited + 1
-        return self.waited >= self.patience
-
-
-@EarlyStopping.mistake(
     "NaN becomes the best loss: every comparison with it is false, so `not loss >= …` lets it in. Ask whether the loss "
     "**is** lower."
 )
@@ -1157,23 +1057,6 @@ class lets_nan_in:
         return self.waited >= self.patience
 
 
-@EarlyStopping.mistake("The larger value counts as the better one. This is a loss: lower is better.")
-class higher_is_better:
-    def __init__(self, patience, min_delta=0.0):
-        if patience < 1:
-            raise ValueError(patience)
-        self.patience, self.min_delta = patience, min_delta
-        self.best, self.best_epoch, self.waited, self.epoch = -math.inf, -1, 0, -1
-
-    def update(self, loss):
-        self.epoch += 1
-        if loss > self.best + self.min_delta:
-            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
-        else:
-            self.waited += 1
-        return self.waited >= self.patience
-
-
 @EarlyStopping.mistake(
     "`min_delta` is not used: any loss below the best counts. An epoch improves when it is below by **more** than min_delta."
 )
@@ -1190,45 +1073,6 @@ class any_improvement_counts:
             self.best, self.best_epoch, self.waited = loss, self.epoch, 0
         else:
             self.waited += 1
-        return self.waited >= self.patience
-
-
-@EarlyStopping.mistake(
-    "min_delta is added to the best loss, so even a loss that is a little worse counts as better. It should make improving "
-    "harder: take it off."
-)
-class min_delta_the_wrong_way:
-    def __init__(self, patience, min_delta=0.0):
-        if patience < 1:
-            raise ValueError(patience)
-        self.patience, self.min_delta = patience, min_delta
-        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
-
-    def update(self, loss):
-        self.epoch += 1
-        if loss < self.best + self.min_delta:
-            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
-        else:
-            self.waited += 1
-        return self.waited >= self.patience
-
-
-@EarlyStopping.mistake(
-    "Where the epoch improves, nothing is returned. `update` answers every time: True or False, after both branches."
-)
-class silent_on_progress:
-    def __init__(self, patience, min_delta=0.0):
-        if patience < 1:
-            raise ValueError(patience)
-        self.patience, self.min_delta = patience, min_delta
-        self.best, self.best_epoch, self.waited, self.epoch = math.inf, -1, 0, -1
-
-    def update(self, loss):
-        self.epoch += 1
-        if loss < self.best - self.min_delta:
-            self.best, self.best_epoch, self.waited = loss, self.epoch, 0
-            return None
-        self.waited += 1
         return self.waited >= self.patience
 
 
@@ -1358,25 +1202,6 @@ def overwrites_the_others(gradient, w, lr, seconds, updates):
     for update in range(updates):
         worker = ready.index(min(ready))
         w = read_w[worker] - lr * gradient(read_w[worker], worker)
-        path.append(w)
-        times.append(ready[worker])
-        staleness.append(update - read_at[worker])
-        read_w[worker], read_at[worker] = w, update + 1
-        ready[worker] += seconds[worker]
-    return np.stack(path), np.array(times), np.array(staleness)
-
-
-@asynchronous_descent.mistake(
-    "The workers take turns. A fast worker should come back several times while a slow one is still computing: who is "
-    "ready first?"
-)
-def in_turns(gradient, w, lr, seconds, updates):
-    count = len(seconds)
-    read_w, read_at, ready = [w] * count, [0] * count, list(seconds)
-    path, times, staleness = [w], [0.0], []
-    for update in range(updates):
-        worker = update % count
-        w = w - lr * gradient(read_w[worker], worker)
         path.append(w)
         times.append(ready[worker])
         staleness.append(update - read_at[worker])

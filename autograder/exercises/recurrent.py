@@ -59,14 +59,6 @@ def slope_of_the_state_before(grad_next, x, h, h_next, u, w, b):
     return g @ u.T, g @ w.T, x.T @ g, h.T @ g, g.sum(axis=0)
 
 
-@rnn_step_backward.mistake(
-    "tanh is applied a second time: `h_next` is tanh(z) already, so the slope is 1 − h_next², not 1 − tanh(h_next)²."
-)
-def tanh_of_tanh(grad_next, x, h, h_next, u, w, b):
-    g = grad_next * (1 - np.tanh(h_next) ** 2)
-    return g @ u.T, g @ w.T, x.T @ g, h.T @ g, g.sum(axis=0)
-
-
 @rnn_step_backward.mistake("The square is missing in the slope: 1 − h is no derivative of tanh, 1 − h² is.")
 def slope_without_the_square(grad_next, x, h, h_next, u, w, b):
     g = grad_next * (1 - h_next)
@@ -276,21 +268,6 @@ def each_step_alone(grad_states, x, h0, mask, states, u, w, b):
         h, real = states[:, t - 1] if t > 0 else h0, mask[:, t, None]
         g = grad_states[:, t] * real * (1 - states[:, t] ** 2)
         grad_x[:, t], grad_h = g @ u.T, np.where(real, g @ w.T, grad_states[:, t])
-        grad_u, grad_w, grad_b = grad_u + x[:, t].T @ g, grad_w + h.T @ g, grad_b + g.sum(axis=0)
-    return grad_x, grad_h, grad_u, grad_w, grad_b
-
-
-@rnn_backward.mistake(
-    "Only the last state's gradient enters; in a language model every state feeds a loss of its own. Add grad_states[:, t] "
-    "at every step."
-)
-def only_the_last_place(grad_states, x, h0, mask, states, u, w, b):
-    grad_x, grad_h = np.zeros_like(x), grad_states[:, -1]
-    grad_u, grad_w, grad_b = np.zeros_like(u), np.zeros_like(w), np.zeros_like(b)
-    for t in reversed(range(x.shape[1])):
-        h, real = states[:, t - 1] if t > 0 else h0, mask[:, t, None]
-        g = grad_h * real * (1 - states[:, t] ** 2)
-        grad_x[:, t], grad_h = g @ u.T, np.where(real, g @ w.T, grad_h)
         grad_u, grad_w, grad_b = grad_u + x[:, t].T @ g, grad_w + h.T @ g, grad_b + g.sum(axis=0)
     return grad_x, grad_h, grad_u, grad_w, grad_b
 
@@ -506,20 +483,6 @@ def gradient_of_the_sum(logits, targets, mask):
 
 
 @masked_lm_loss.mistake(
-    "The mask is multiplied into the scores. Scores of 0 are a choice among equally probable words, and every padded place "
-    "still costs ln V. Mask the losses, not the scores."
-)
-def masks_the_scores(logits, targets, mask):
-    if not mask.any():
-        raise ValueError("no word")
-    z = logits * mask[:, :, None]
-    shifted = z - z.max(axis=2, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
-    y = np.eye(logits.shape[2])[targets]
-    return -float(np.sum(y * log_p)) / mask.sum(), mask[:, :, None] * (np.exp(log_p) - y) / mask.sum()
-
-
-@masked_lm_loss.mistake(
     "exp overflows at scores of 1,000, and ∞/∞ is NaN. Take the largest score of each place off first; the probabilities "
     "stay the same."
 )
@@ -652,17 +615,6 @@ def matrix_before_slope(grad_last, states, w):
     for t in range(states.shape[1] - 1, 0, -1):
         g = (g @ w.T) * (1 - states[:, t] ** 2)
         norms.append(np.linalg.norm(g))
-    return np.array(norms)
-
-
-@gradient_norms.mistake(
-    "Each row's norm is taken by itself and then averaged. Asked for is one norm over batch and features together."
-)
-def mean_of_row_norms(grad_last, states, w):
-    g, norms = grad_last, [np.linalg.norm(grad_last, axis=1).mean()]
-    for t in range(states.shape[1] - 1, 0, -1):
-        g = g * (1 - states[:, t] ** 2) @ w.T
-        norms.append(np.linalg.norm(g, axis=1).mean())
     return np.array(norms)
 
 
@@ -819,26 +771,6 @@ def divides_by_zero(logits, temperature=1.0, top_k=None, top_p=None):
     if top_k is not None:
         p[order[top_k:]] = 0.0
         p = p / p.sum()
-    if top_p is not None:
-        p[order[np.cumsum(p[order]) - p[order] >= top_p]] = 0.0
-    return p / p.sum()
-
-
-@word_probabilities.mistake(
-    "Words as probable as the last one kept stay as well, so more than top_k are left. Among equals the smaller number "
-    "goes first, and after top_k words it is enough."
-)
-def keeps_all_that_tie(logits, temperature=1.0, top_k=None, top_p=None):
-    if temperature < 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
-        raise ValueError("settings")
-    if temperature == 0:
-        return np.eye(len(logits))[logits.argmax()]
-    z = (logits - logits.max()) / temperature
-    p = np.exp(z) / np.exp(z).sum()
-    if top_k is not None:
-        p[p < np.sort(p)[::-1][min(top_k, len(p)) - 1]] = 0.0
-        p = p / p.sum()
-    order = np.argsort(-p, kind="stable")
     if top_p is not None:
         p[order[np.cumsum(p[order]) - p[order] >= top_p]] = 0.0
     return p / p.sum()

@@ -340,7 +340,8 @@ def train(
         corpus: text and vocabulary.
         minutes: stop after about so much time.
         epochs: stop after reading the training text so often; may be a fraction.
-        cpu_seconds: stop after about so much CPU time of this process. At least one of the three is needed; the first counts.
+        cpu_seconds: stop after about so much CPU time of this process. At least one of the three is needed; CPU time counts
+            before minutes, and epochs where they are shorter.
         batch: rows, over all processes.
         time: words of a row in a step; gradients reach no further back.
         rate: highest learning rate.
@@ -440,7 +441,7 @@ class _Limits:
     cpu_began: float
 
     def left(self) -> tuple[float, Callable[[], float]] | None:
-        """The tighter kind of time that is limited: seconds left, and the clock that tells them."""
+        """The time that counts, CPU time before the clock on the wall: seconds left, and what tells them."""
         if self.cpu_seconds is not None:
             return self.cpu_seconds - (clock.process_time() - self.cpu_began), clock.process_time
         if self.minutes is not None:
