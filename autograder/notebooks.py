@@ -456,11 +456,10 @@ def digests(built: list[Built]) -> dict[str, dict[str, str]]:
         for cell in made.instructor.cells:
             meta = cell.metadata.get("nbgrader", {})
             if meta.get("solution"):
-                name = meta["grade_id"]
-                folder = "solutions" if isinstance(known[name], Exercise) else "autograder/exercises"
-                parts[f"{folder}/{made.chapter.slug}.py: {name}"] = hashlib.sha256(cell.source.encode()).hexdigest()[
-                    :16
-                ]
+                name, definition = meta["grade_id"], known[meta["grade_id"]]
+                module = definition.reference.__module__ if isinstance(definition, Exercise) else definition.module
+                file = module.replace(".", "/") + ".py"
+                parts[f"{file}: {name}"] = hashlib.sha256(cell.source.encode()).hexdigest()[:16]
             else:
                 prose.update(f"{cell.cell_type}\n{cell.source}\n".encode())
         found[made.chapter.name] = {f"course/source/{made.chapter.name}.py": prose.hexdigest()[:16], **parts}

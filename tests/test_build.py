@@ -293,3 +293,9 @@ def test_chapters_are_found_by_number_slug_name_and_path() -> None:
 def test_digests_are_json_with_a_line_for_every_solution() -> None:
     data = json.loads(notebooks.DIGESTS.read_text())
     assert set(data) == {c.name for c in EVERY}
+    for one in EVERY:
+        lines = set(data[one.name]) - {f"course/source/{one.name}.py"}
+        assert {line.partition(": ")[2] for line in lines} == set(definitions(one))
+        for line in lines:  # each names the file in which its function stands
+            file, _, name = line.partition(": ")
+            assert re.search(rf"^(def {name}\(|class {name}\b|{name} = explanation)", (ROOT / file).read_text(), re.M), line

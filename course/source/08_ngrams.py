@@ -491,14 +491,13 @@ size, started = 1000, time.perf_counter()
 part = np.where(bible.train[:200_000] < size, bible.train[:200_000], bible.vocabulary.unknown)
 held_out = np.where(bible.test < size, bible.test, bible.vocabulary.unknown)[:20_000]
 contexts, new_contexts = context_windows(part, 4), context_windows(held_out, 4)
-curves = {}
 for frozen in (False, True):
     rng = np.random.default_rng(0)
     scale = 1.0 if frozen else 0.1  # frozen vectors cannot grow, so they begin larger
     drawn = (scale * rng.normal(size=(size, 40)), 0.1 * rng.normal(size=(120, 80)))  # embeddings, w1
     zeros = (np.zeros(80), np.zeros((80, size)), np.zeros(size))  # b1, w2, b2: all words begin equally probable
     parameters = (*(part.astype(np.float32) for part in (*drawn, *zeros)), None)  # no direct connections
-    curve = curves["frozen embeddings" if frozen else "trained embeddings"] = []
+    curve = []
     for epoch in range(2):
         order = rng.permutation(len(part))
         parameters = train_epoch(parameters, contexts, part, order, 64, 0.5 * (1 - epoch / 2), frozen)
@@ -542,10 +541,15 @@ with torch.no_grad():
             for f, w in zip(features.split(2000), rows[0].split(2000), strict=True)
         ]
     ).numpy()  # (tokens,)
-counted = models[5].log_probabilities(bible.test)
-for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-    mixed = np.logaddexp(np.log(share + 1e-300) + mine, np.log(1 - share + 1e-300) + counted)
-    print(f"{share:.2f} · network + {1 - share:.2f} · Kneser–Ney 5: perplexity {np.exp(-mixed.mean()):.2f}")
+five_words, shares, mixtures = models[5].log_probabilities(bible.test), np.linspace(0, 1, 5), []
+for share in shares:
+    mixed = np.logaddexp(np.log(share + 1e-300) + mine, np.log(1 - share + 1e-300) + five_words)
+    mixtures.append(np.exp(-mixed.mean()))
+    print(f"{share:.2f} · network + {1 - share:.2f} · Kneser–Ney 5: perplexity {mixtures[-1]:.2f}")
+figure, axes = plt.subplots(figsize=(5, 2.6), layout="constrained")
+axes.plot(shares, mixtures, "o-", color=plotting.COLOURS["blue"])
+axes.set(xlabel="share of the network", ylabel="perplexity")
+plt.show()
 
 # %% tags=["long-run"]
 vectors = nn.functional.normalize(network.embedding.weight.detach(), dim=1)  # (V, 64), each of length 1
