@@ -230,8 +230,10 @@ _MAX: tuple[Callable[..., Any], str] = (np.max, "maximum")
 
 
 def _reduces(large: np.ndarray, small: np.ndarray, axis: int, reduce: Callable[..., Any], agree: Agree) -> bool:
-    if axis >= large.ndim or large.shape[axis] == 0 or large.dtype.kind not in "fiuc":
+    if axis >= large.ndim or large.size == 0 or large.dtype.kind not in "fiuc":
         return False
+    if large.size > 1 and (large == large.flat[0]).all():
+        return False  # with one number everywhere, any axis and any mean would fit
     for keep in (False, True):
         reduced = np.asarray(reduce(large, axis=axis, keepdims=keep))
         if reduced.shape == small.shape and agree(small, reduced):

@@ -333,6 +333,17 @@ def _by_criterion(sheet: Sheet, question: Question, answer: Answer) -> Finding |
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
+#: What is noticed beside the answer, and the sentence for it; a student returns none of these.
+OBSERVED = {
+    "numeric_warning": "The numbers are right, but NumPy warned on the way there: something overflowed, was divided by zero, or "
+    "was the logarithm of 0. Find the step that computes what is not needed.",
+    "input_changed": "The numbers are right, but an array that was handed in was changed. Work on a copy: whoever called still "
+    "needs the original.",
+    "parameters_changed": "The numbers are right, but the parameters that were handed in were changed. Return new arrays: "
+    "`p = p - …` makes one, `p -= …` writes into the old one.",
+}
+
+
 def _compare_outputs(sheet: Sheet, expected: Any, received: Any) -> Finding | None:
     if received is None and expected is not None:
         return Finding(
@@ -340,11 +351,15 @@ def _compare_outputs(sheet: Sheet, expected: Any, received: Any) -> Finding | No
         )
     several = isinstance(received, (tuple, list))
     if isinstance(expected, tuple) and sheet.returns and not (several and len(received) == len(expected)):
-        names = ", ".join(sheet.returns)
-        got = f"{len(received)} values" if several else kind_of(received)
-        sentence = f"It should return {len(expected)} values ({names}); it returned {got}."
+        asked = [name for name in sheet.returns if name not in OBSERVED]
+        observed = len(sheet.returns) - len(asked)
+        got = f"{len(received) - observed} values" if several else kind_of(received)
+        wanted = f"{len(asked)} values" if len(asked) != 1 else "one value"
+        sentence = f"It should return {wanted} ({', '.join(asked)}); it returned {got}."
         return Finding("length", sentence, both(expected, received))
     for (name, want), (_, have) in zip(_outputs(sheet, expected), _outputs(sheet, received), strict=False):
+        if name in OBSERVED and not want and isinstance(have, (bool, np.bool_)) and have:
+            return Finding("observed", OBSERVED[name])
         finding = compare(want, have, _subject(name, sheet), sheet.rtol, sheet.atol)
         if finding is not None:
             return finding

@@ -126,6 +126,42 @@ def test_a_gradient() -> None:
     assert_fails(made, lambda grad_y, x, w: (grad_y @ w.T, x.T @ grad_y, grad_y), "shape", "`grad_b`")
 
 
+def listening() -> Exercise:
+    """As the chapters have it: the judge notices beside the values whether NumPy warned."""
+
+    def cases(rng):  # type: ignore[no-untyped-def]
+        """Divide by the sum where there is one."""
+        yield case(x=rng.uniform(1, 2, size=(3, 4)))
+        yield case("a row of zeros", x=np.array([[1.0, 3.0], [0.0, 0.0]]))
+
+    def shares(x: np.ndarray) -> np.ndarray:
+        total = x.sum(axis=1, keepdims=True)
+        return x / np.where(total == 0, 1, total)
+
+    made = exercise(shares, points=1, returns=("values", "numeric_warning"))(named("shares", cases))
+
+    @made.probe
+    def while_listening(student, x):  # type: ignore[no-untyped-def]
+        import warnings
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            value = student(x)
+        answers = value if isinstance(value, tuple) else (value,)
+        return (*answers, any(issubclass(one.category, RuntimeWarning) for one in caught))
+
+    return made
+
+
+def test_what_is_noticed_beside_the_answer_has_a_sentence_and_is_not_asked_for() -> None:
+    made = listening()
+    assert_passes(made, made.reference)
+    assert_fails(made, lambda x: np.nan_to_num(x / x.sum(axis=1, keepdims=True)), "observed", "NumPy warned on the way")
+    verdict = verdict_of(frozen_sheet(made), lambda x: (x, x))
+    assert verdict.headline.startswith("It should return one value (values); it returned 2 values.")
+    assert "numeric_warning" not in verdict.headline
+
+
 def test_a_known_mistake_is_named() -> None:
     made = gradient_exercise()
     for verdict in verdicts(made, made.mistakes[0].implementation):

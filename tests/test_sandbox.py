@@ -448,6 +448,15 @@ def test_the_filter_answers_as_meant(
     assert ask((53, 199), 1, 1 | 0o2000000) == allow
 
 
+# ---- what is loaded --------------------------------------------------------------------------------------------------
+def test_a_server_for_a_chapter_without_torch_loads_none() -> None:
+    """It would cost each worker some seconds before the first submission; a child that wants it can still have it."""
+    with Server(importable_files(), ROOT, torch=False) as server, server.open(Limits()) as session:
+        looked = session.run_cell("import sys\nprint('torch' in sys.modules, 'course.kit.widgets' in sys.modules)")
+        assert looked["outputs"][0]["text"] == "False True\n"
+        assert session.run_cell("import torch, course.kit.language_models\nprint('here')")["outputs"][0]["text"] == "here\n"
+
+
 # ---- CUDA ------------------------------------------------------------------------------------------------------------
 def test_a_server_for_cuda_leaves_starting_it_to_the_child() -> None:
     """Also without a GPU: a server that had started CUDA could fork no child that uses it."""
