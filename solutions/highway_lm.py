@@ -40,13 +40,14 @@ class HighwayLM(nn.Module):
             raise ValueError(f"a recurrent highway needs a layer: depth must be 1 or more, not {depth}")
         self.embedding = nn.Embedding(vocabulary, features)
         self.from_word = nn.Linear(features, 2 * features, bias=False)
-        self.layers = nn.ModuleList(nn.Linear(features, 2 * features) for _ in range(depth))
+        layers = [nn.Linear(features, 2 * features) for _ in range(depth)]
+        self.layers = nn.ModuleList(layers)
         self.dropout, self.inner = SharedDropout(dropout), SharedDropout(inner)
         self.output = nn.Linear(features, vocabulary)
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
         self.output.weight = self.embedding.weight
         with torch.no_grad():
-            for layer in self.layers:
+            for layer in layers:
                 layer.bias[features:] = carry
 
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:

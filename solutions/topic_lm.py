@@ -10,7 +10,7 @@ from solutions.neural_lm import SharedDropout
 class TopicLM(nn.Module):
     """Elman's network with a slow context: h_t = tanh(x_t U + h_{t−1} W + f_t F + b), and f_t G beside h_t at the output.
 
-    f_t = softmax(s · c_t) weighs the topics; c_t = γ c_{t−1} + (1 − γ) ln P(topic | w_t) forgets slowly, the sharpness s is learned.
+    f_t = softmax(s · c_t) weighs the topics; c_t = γ c_{t−1} + (1 − γ) ln P(topic | w_t) forgets slowly, and s is learned.
 
     Args:
         topics: (topics, vocabulary) float, how probable each word is in each topic.
@@ -26,7 +26,9 @@ class TopicLM(nn.Module):
         super().__init__()
         kinds, vocabulary = topics.shape
         share = torch.as_tensor(topics, dtype=torch.float32).T  # (vocabulary, topics)
-        about = (share / share.sum(dim=1, keepdim=True)).clamp_min(1e-6).log()  # ln P(topic | word), topics equally likely
+        about = (
+            (share / share.sum(dim=1, keepdim=True)).clamp_min(1e-6).log()
+        )  # ln P(topic | word), topics equally likely
         self.memory = memory
         self.about = nn.Embedding.from_pretrained(about, freeze=True)
         self.sharpness = nn.Parameter(torch.tensor(10.0))

@@ -60,7 +60,7 @@ def test_it_learns() -> None:
     corpus = small_corpus()
     one = model(dropout=0.1, inner=0.1).float()
     before = evaluate(one, corpus.test, end=0).perplexity
-    train(one, corpus, epochs=2, batch=16, time=10, rate=1e-2, sampled=20, progress=False)
+    train(one, corpus, epochs=8, batch=8, time=10, rate=2e-2, sampled=20, progress=False)
     assert evaluate(one, corpus.test, end=0).perplexity < 0.6 * before
 
 

@@ -454,7 +454,10 @@ def test_a_server_for_a_chapter_without_torch_loads_none() -> None:
     with Server(importable_files(), ROOT, torch=False) as server, server.open(Limits()) as session:
         looked = session.run_cell("import sys\nprint('torch' in sys.modules, 'course.kit.widgets' in sys.modules)")
         assert looked["outputs"][0]["text"] == "False True\n"
-        assert session.run_cell("import torch, course.kit.language_models\nprint('here')")["outputs"][0]["text"] == "here\n"
+        assert (
+            session.run_cell("import torch, course.kit.language_models\nprint('here')")["outputs"][0]["text"]
+            == "here\n"
+        )
 
 
 # ---- CUDA ------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from autograder.sandbox.isolation import LEVELS, NO_MEMORY, NOT_LOCKED_IN, Limit
 from autograder.sandbox.jail import Jail, Slot, best
 from autograder.sandbox.wire import send
 
-
 #: A module that begins so would bring torch, and 1.5 s, to chapters that do without.
 _IMPORTS_TORCH = re.compile(rb"^(import|from) torch\b", re.MULTILINE)
 

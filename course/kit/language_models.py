@@ -503,7 +503,9 @@ class _WordLearner:
             short = torch.empty(len(self.corpus.vocabulary), dtype=torch.int64, device=self.where)
             short[chosen] = torch.arange(len(chosen), device=self.where)
             inputs, targets, state = short[inputs], short[targets], _map_words(state, short)
-            rows = {id(p): p.detach().index_select(0, chosen).requires_grad_() for p in self.tables.values()}
+            rows = {
+                id(p): p.detach().index_select(0, chosen).requires_grad_(p.requires_grad) for p in self.tables.values()
+            }
             tables = {name: rows[id(p)] for name, p in self.tables.items()}
         with torch.autocast(self.where.type, torch.bfloat16, enabled=self.settings["precision"] == "bf16"):
             features, state = torch.func.functional_call(self.model, tables, (inputs, state))
