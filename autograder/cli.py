@@ -664,7 +664,7 @@ def site(
 @app.command()
 @guarded
 def train(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="kn3, kn5, fnn or rnn.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="kn3, kn5, fnn, rnn, rnn_lda or rhn.")],
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="A corpus.")] = "king_james",
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", metavar="FOLDER", help="Where your own corpora are: a folder or a zip.")
@@ -690,6 +690,10 @@ def train(
         int | None, typer.Option(help="Stop after so many judgings in a row that were no better.")
     ] = None,
     text: Annotated[int, typer.Option(metavar="N", help="Show N words of its text after each judging.")] = 0,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="WAY", help="Judge it also with kn5, cache or dynamic; may be repeated."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the recipe.")
     ] = None,
@@ -705,7 +709,7 @@ def train(
         request = language_models.Request(
             model=model, data=data, data_dir=data_dir, device=device, minutes=minutes, epochs=epochs,
             cpu_seconds=cpu_seconds, threads=threads, seed=seed, checkpoint=checkpoint, resume=resume, softmax=softmax,
-            precision=precision, deterministic=deterministic, patience=patience, text=text,
+            precision=precision, deterministic=deterministic, patience=patience, text=text, also=tuple(also or ()),
             settings=dict(language_models.setting(one) for one in settings or []),
         )  # fmt: skip
         quiet = as_json and not err.is_terminal

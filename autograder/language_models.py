@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from autograder import beside
 from autograder.paths import ROOT
 
 if TYPE_CHECKING:
@@ -70,6 +71,21 @@ def _recurrent(corpus: Corpus, **settings: Any) -> nn.Module:
     return ElmanLM(len(corpus.vocabulary), **settings)
 
 
+def _with_topics(corpus: Corpus, topics: int, **settings: Any) -> nn.Module:
+    from solutions.topic_lm import TopicLM
+    from solutions.topics import lda_topics
+
+    ends = np.concatenate([[0], np.cumsum(corpus.train == corpus.vocabulary.end)[:-1]])  # sentences before each word
+    found = lda_topics(ends // 10, corpus.train.astype(np.int64), len(corpus.vocabulary), topics)
+    return TopicLM(found, **settings)
+
+
+def _highway(corpus: Corpus, **settings: Any) -> nn.Module:
+    from solutions.highway_lm import HighwayLM
+
+    return HighwayLM(len(corpus.vocabulary), **settings)
+
+
 #: Order of each n-gram model.
 NGRAMS = {"kn3": 3, "kn5": 5}
 RECIPES = {
@@ -84,6 +100,18 @@ RECIPES = {
         _recurrent,
         {"features": 300, "layers": 1, "dropout": 0.15, "tied": True},
         {"batch": 32, "time": 20, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "rnn_lda": Recipe(
+        "recurrent network that hears topics, Mikolov and Zweig 2012",
+        _with_topics,
+        {"features": 300, "dropout": 0.15, "topics": 40, "memory": 0.95},
+        {"batch": 32, "time": 20, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "rhn": Recipe(
+        "recurrent highway network of Zilly et al. 2017",
+        _highway,
+        {"features": 400, "depth": 3, "dropout": 0.3, "inner": 0.1, "carry": -2.0},
+        {"batch": 32, "time": 25, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
 }
 MODELS = (*NGRAMS, *RECIPES)
@@ -109,6 +137,7 @@ class Request:
     deterministic: bool = False
     patience: int | None = None
     text: int = 0
+    also: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -133,6 +162,11 @@ class Request:
         for name, number in (("--threads", self.threads), ("--patience", self.patience)):
             if number is not None and number < 1:
                 raise TrainingError(f"{name} must be 1 or more.", 2)
+        for way in self.also:
+            if way not in beside.WAYS:
+                raise TrainingError(f"--also is one of {', '.join(beside.WAYS)}, not '{way}'.", 2)
+        if self.also and self.model in NGRAMS:
+            raise TrainingError("--also goes with a neural model.", 2)
         if self.model in RECIPES:
             RECIPES[self.model].with_settings(self.settings)
         elif self.settings:
@@ -204,6 +238,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
     from course.kit.language_models import evaluate, train
     from course.kit.training import CheckpointError
 
+    began = time.monotonic()
     recipe = RECIPES[request.model].with_settings(request.settings)
     if request.threads is not None:
         torch.set_num_threads(request.threads)
@@ -238,6 +273,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
         if not first:
             return {}
         valid, test = (evaluate(model, part, end=corpus.vocabulary.end) for part in (corpus.valid, corpus.test))
+        together = beside.judge(model, corpus, request.also) if request.also else {}
     return {
         "test_ppl": test.perplexity,
         "valid_ppl": valid.perplexity,
@@ -247,6 +283,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
         "seconds": history.seconds,
         "cpu_seconds": history.cpu_seconds,
         "process_cpu_seconds": time.process_time(),
+        "seconds_in_all": time.monotonic() - began,
         "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
@@ -257,6 +294,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
         "steps": history.steps,
         "planned_steps": history.planned,
         "settings": {**recipe.model, **recipe.training},
+        **together,
         **({"text": _text(model, corpus, request)} if request.text else {}),
     }
 
@@ -345,6 +383,9 @@ def to_lines(result: Mapping[str, Any]) -> list[str]:
         f"{result['model']} on {result['data']}: test perplexity {result['test_ppl']:.2f} over all {result['tokens']:,} tokens, "
         f"validation {result['valid_ppl']:.2f}; {result['parameters']:,} parameters, {spent} on {result['device']}"
     ]
+    for name, words in (*beside.WAYS.items(), ("cache_kn5", "mixed with both")):
+        if f"test_ppl_{name}" in result:
+            lines.append(f"{words}: test perplexity {result[f'test_ppl_{name}']:.2f}")
     if "limit_ppl" in result:
         lines.append(f"No model can go below {result['limit_ppl']:.3f} on average: that is the source's own.")
     if result.get("stopped") == "interrupted":

@@ -32,7 +32,18 @@ from torch.nn import functional as F
 from course.kit.corpora import Corpus, Vocabulary
 from course.kit.training import CheckpointError, History, Progress, _duration, fit, load, seeded
 
-__all__ = ["Judged", "Run", "candidates", "choose", "evaluate", "generate", "log_inclusion", "perplexity", "train"]
+__all__ = [
+    "Judged",
+    "Run",
+    "candidates",
+    "choose",
+    "evaluate",
+    "generate",
+    "log_inclusion",
+    "perplexity",
+    "read",
+    "train",
+]
 
 
 # ---- judging -----------------------------------------------------------------------------------------------------------
@@ -74,30 +85,52 @@ def evaluate(model: nn.Module, tokens: np.ndarray, *, end: int = 0, piece: int =
     Raises:
         ValueError: there is no word, or the model did not answer for each.
     """
+    nats, judged = 0.0, 0
+    for features, logits, wanted in _read(model, tokens, end, piece):
+        nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
+        judged += len(features)
+    if judged != len(tokens):
+        raise ValueError(f"{judged} of {len(tokens)} words were judged")
+    return Judged(nats, judged)
+
+
+def read(model: nn.Module, tokens: np.ndarray, *, end: int = 0, piece: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """What a model says of every word of a text, and the features it says it with; judged as by :func:`evaluate`.
+
+    Returns:
+        features: (tokens, features) float32, what `output` got; log_probabilities: (tokens,) float64, ln P(word | words before).
+    """
+    features, said = [], []
+    for x, logits, wanted in _read(model, tokens, end, piece):
+        features.append(x.cpu().numpy())
+        said.append(-F.cross_entropy(logits, wanted, reduction="none").double().cpu().numpy())
+    return np.concatenate(features), np.concatenate(said)
+
+
+def _read(model: nn.Module, tokens: np.ndarray, end: int, piece: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Read a text piece by piece: features, logits and the words that come, (time, …) each; the model is left in its mode."""
     tokens = np.asarray(tokens)
     if tokens.ndim != 1 or not len(tokens):
         raise ValueError(f"a text is one row of word numbers, at least one; this has shape {tokens.shape}")
     where = next(model.parameters()).device
     targets = torch.from_numpy(tokens.astype(np.int64)).to(where)
     inputs = torch.cat([targets.new_tensor([end]), targets[:-1]])
-    nats, judged, state, was_training = 0.0, 0, None, model.training
+    state, was_training = None, model.training
     output: Any = model.output
     model.eval()
-    with torch.no_grad(), torch.autocast(where.type, enabled=False):
-        for start in range(0, len(tokens), piece):
-            features, state = model(inputs[None, start : start + piece], state)
-            wanted = targets[start : start + piece]
-            if features.shape[:2] != (1, len(wanted)):
-                raise ValueError(
-                    f"the model answered for {tuple(features.shape[:2])} words instead of {(1, len(wanted))}"
-                )
-            logits = output(features[0].float())  # (time, vocabulary)
-            nats += float(F.cross_entropy(logits, wanted, reduction="sum"))
-            judged += len(wanted)
-    model.train(was_training)
-    if judged != len(tokens):
-        raise ValueError(f"{judged} of {len(tokens)} words were judged")
-    return Judged(nats, judged)
+    try:
+        with torch.no_grad(), torch.autocast(where.type, enabled=False):
+            for start in range(0, len(tokens), piece):
+                features, state = model(inputs[None, start : start + piece], state)
+                wanted = targets[start : start + piece]
+                if features.shape[:2] != (1, len(wanted)):
+                    raise ValueError(
+                        f"the model answered for {tuple(features.shape[:2])} words instead of {(1, len(wanted))}"
+                    )
+                x = features[0].float()  # (time, features)
+                yield x, output(x), wanted
+    finally:
+        model.train(was_training)
 
 
 def perplexity(model: nn.Module, tokens: np.ndarray, *, device: Any = None, end: int = 0) -> float:
