@@ -684,7 +684,9 @@ def train(
         bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint, or begin anew.")
     ] = True,
     softmax: Annotated[str, typer.Option(help="While training: sampled or full. Judging is always full.")] = "sampled",
-    precision: Annotated[str, typer.Option(help="While training: float32 or bf16.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="While training: float32, bf16, or auto: bf16 where the machine has it.")
+    ] = "float32",
     deterministic: Annotated[bool, typer.Option("--deterministic", help="The same bits on a GPU, too.")] = False,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many judgings in a row that were no better.")
@@ -724,6 +726,50 @@ def train(
     else:
         for line in language_models.to_lines(result):
             out.print(escape(line), soft_wrap=True)
+
+
+@app.command()
+@guarded
+def leaderboard(
+    again: Annotated[
+        list[str] | None, typer.Option("--run", metavar="ROW", help="Train a row again; may be repeated.")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", metavar="FOLDER", help="Where your Penn Treebank is: a folder or a zip.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the lectures' table of language models with what ours reach, and make its rows again."""
+    from autograder import leaderboard as board
+
+    entries = {entry.key: entry for entry in board.ENTRIES}
+    for key in again or []:
+        if key not in entries:
+            raise Trouble(f"There is no row '{key}'; there are {', '.join(entries)}.", 2)
+    try:
+        for key in again or []:
+            err.print(escape(f"{entries[key].command} …"), style="dim")
+            board.measure(entries[key], data_dir)
+        known = board.rows()
+    except board.LeaderboardError as error:
+        raise Trouble(str(error)) from None
+    if again:
+        board.write_page()
+    if as_json:
+        say({"rows": known})
+        return
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False)
+    for name in ("model", "printed", "ours", *board.BESIDE.values(), "size", "CPU s"):
+        shown.add_column(name, justify="left" if name == "model" else "right")
+    for row in known:
+        beside = [f"{row['beside'][name]:.1f}" if name in row["beside"] else "–" for name in board.BESIDE]
+        shown.add_row(
+            row["model"], f"{row['paper_ppl']:.1f}", f"{row['test_ppl']:.1f}", *beside,
+            f"{row['parameters'] / 1e6:.1f} M", f"{row['cpu_seconds']:.1f}" if row["device"] == "cpu" else "GPU",
+        )  # fmt: skip
+    out.print(shown)
 
 
 @app.command("progress")

@@ -150,7 +150,7 @@ class Request:
             raise TrainingError(f"There is no model '{self.model}'; choose one of {', '.join(MODELS)}.", 2)
         for name, value, known in (
             ("--softmax", self.softmax, ("full", "sampled")),
-            ("--precision", self.precision, ("float32", "bf16")),
+            ("--precision", self.precision, ("float32", "bf16", "auto")),
             ("--device", self.device, ("cpu", "cuda")),
         ):
             if value not in known:
@@ -235,6 +235,7 @@ def _count(order: int, corpus: Corpus) -> dict[str, Any]:
 def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str, Any]:
     import torch
 
+    from course.kit.devices import computes_bfloat16
     from course.kit.language_models import evaluate, train
     from course.kit.training import CheckpointError
 
@@ -247,6 +248,9 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
         limits["minutes"] = 2.0
     training = dict(recipe.training)
     draws = training.pop("draws")
+    precision = request.precision
+    if precision == "auto":
+        precision = "bf16" if computes_bfloat16(request.device) else "float32"
     with _processes(request.device) as (first, device), _determined(request.deterministic):
         torch.manual_seed(request.seed)
         try:
@@ -258,7 +262,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
                 **training,
                 sampled=min(draws, len(corpus.vocabulary)) if request.softmax == "sampled" else None,
                 device=device,
-                precision=request.precision,
+                precision=precision,
                 seed=request.seed,
                 checkpoint=request.checkpoint,
                 resume=request.resume,
@@ -288,7 +292,7 @@ def _learn(request: Request, corpus: Corpus, stream: TextIO | None) -> dict[str,
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "softmax": request.softmax,
-        "precision": request.precision,
+        "precision": precision,
         "stopped": history.stopped,
         "epochs": history.epochs,
         "steps": history.steps,

@@ -670,13 +670,21 @@ def test_one_command_trains_and_judges(model: str) -> None:
         assert result["steps"] == result["planned_steps"] == 38
 
 
+@pytest.mark.parametrize(("has", "taken"), [(True, "bf16"), (False, "float32")])
+def test_bfloat16_is_taken_where_the_machine_has_it(has: bool, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course.kit.devices.computes_bfloat16", lambda device: has)
+    monkeypatch.setattr("course.kit.corpora.load", lambda *_, **__: CORPUS)
+    request = language_models.Request("rnn", "small", epochs=0.2, precision="auto", threads=1, settings={"features": 8})
+    assert language_models.run(request, "test")["precision"] == taken
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["gpt9"], 2, "choose one of kn3, kn5, fnn, rnn"),
         (["rnn", "--data", "nowhere"], 2, "nowhere"),
         (["rnn", "--softmax", "hard"], 2, "full or sampled"),
-        (["rnn", "--precision", "fp8"], 2, "float32 or bf16"),
+        (["rnn", "--precision", "fp8"], 2, "float32 or bf16 or auto"),
         (["rnn", "--device", "tpu"], 2, "cpu or cuda"),
         (["rnn", "--minutes", "0"], 2, "above 0"),
         (["rnn", "--epochs", "nan"], 2, "above 0"),

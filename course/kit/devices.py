@@ -44,3 +44,13 @@ def _no_gpu() -> str:
     except RuntimeError as error:
         return f"the GPU does not work: {str(error).splitlines()[0]}"
     return ""
+
+
+def computes_bfloat16(device: str = "cpu") -> bool:
+    """Whether a device has instructions for products in bfloat16; without them bf16 is slower than float32."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
