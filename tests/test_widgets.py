@@ -419,7 +419,7 @@ def drive_activation_zoo(on: Driven) -> None:
 
 
 def drive_step_approximator(on: Driven) -> None:
-    on.says("8 hidden units: largest error 0.2566, at t = 0.547. 16 units: 0.1285.")  # half: as the chapter says
+    on.says("8 hidden units: largest error 0.2566, at t = 0.453. 16 units: 0.1285.")  # half: as the chapter says
     on.says("Unit 3: σ(191.8·t − 59.9) steps at t = 0.3125, output weight −0.2929.")
     on.press("slider", "Unit: go to another one", "ArrowRight", "ArrowRight")
     assert on.trait("unit") == 5
