@@ -29,26 +29,11 @@ export const STRINGS = {
 export const UNITS = 6; // features of the state
 export const MOST = 100; // the longest text
 
-/** W with a spectral radius of 1: always the same random symmetric matrix, divided by its largest |eigenvalue|. */
-export function unitMatrix() {
-  const draw = optimisers.bells(UNITS * UNITS, 3);
-  const even = Array.from({ length: UNITS }, (_, i) => Array.from({ length: UNITS }, (_, j) => draw[UNITS * i + j] + draw[UNITS * j + i]));
-  let row = Array.from({ length: UNITS }, (_, i) => 1 / (1 + i));
-  let size = 1;
-  for (let k = 0; k < 2000; k += 1) {
-    // Twice, so that eigenvalues of both signs settle.
-    row = recurrent.rowTimes(recurrent.rowTimes(row, even), even);
-    size = Math.hypot(...row);
-    row = row.map(value => value / size);
-  }
-  return even.map(weights => weights.map(value => value / Math.sqrt(size)));
-}
-
 let unit = null;
 
 /** Length of the gradient at each lag of a text of so many words, with W scaled to a radius; lag 0 has length 1. */
 export function lags(radius, words, length) {
-  unit ??= unitMatrix();
+  unit ??= recurrent.unitMatrix(UNITS, 3);
   const w = unit.map(weights => weights.map(value => value * radius));
   const draw = optimisers.bells(UNITS * (MOST + 1), 5);
   const inputs = Array.from({ length: length + 1 }, (_, t) => draw.slice(UNITS * t, UNITS * t + UNITS).map(value => value * words));

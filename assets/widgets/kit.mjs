@@ -178,7 +178,7 @@ const STYLE = `
 .nnlm-widget select option { color: var(--w-ink); background: var(--w-paper); }
 .nnlm-widget button:disabled { opacity: 0.5; cursor: default; }
 .nnlm-widget button:hover:enabled { background: rgba(86, 180, 233, 0.25); }
-.nnlm-widget input[type="checkbox"] { width: 18px; height: 18px; margin: 0; accent-color: var(--w-focus); }
+.nnlm-widget input[type="checkbox"] { width: 24px; height: 24px; margin: 0; accent-color: var(--w-focus); }
 .nnlm-widget :is(button, select, input, summary, [tabindex]):focus-visible { outline: 3px solid var(--w-focus); outline-offset: 2px; }
 .nnlm-widget summary { cursor: pointer; min-height: 28px; }
 .nnlm-widget .live { margin: 0.4rem 0; min-height: 1.45em; }
@@ -407,12 +407,15 @@ export function table(label, head) {
  * A plane with axes. Marks are drawn anew by `clear()` and the mark functions; handles stay, so that they keep the focus.
  *
  * @param {object} options x, y: [low, high]; label: accessible name; xLabel, yLabel; width, height in pixels before scaling;
- *   xTicks, yTicks: values; xText, yText: what is written at them; left: room for those of y.
- * @returns {object} element; at(event) → [x, y]; clear(); describe(text); line, point, arrow, text, straight, halfPlane, region,
+ *   xTicks, yTicks: values; xText, yText: what is written at them; left, bottom: room for those of y and of x; turned: words at the
+ *   x axis stand slanted.
+ * @returns {object} element; at(event) → [x, y]; clear(); tell(axis, text); describe(text); line, point, arrow, text, straight, halfPlane, region,
  *   heat, pieces; handle(…).
  */
-export function plot({ x, y, label, xLabel = "", yLabel = "", width = 360, height = 340, xTicks, yTicks, xText = number, yText = number, left = 46 }) {
-  const [right, top, bottom] = [8, 8, 36];
+export function plot({
+  x, y, label, xLabel = "", yLabel = "", width = 360, height = 340, xTicks, yTicks, xText = number, yText = number, left = 46, bottom = 36, turned = false,
+}) {
+  const [right, top] = [8, 8];
   const inner = [width - left - right, height - top - bottom];
   const X = value => ((value - x[0]) / (x[1] - x[0])) * inner[0];
   const Y = value => inner[1] - ((value - y[0]) / (y[1] - y[0])) * inner[1];
@@ -430,19 +433,20 @@ export function plot({ x, y, label, xLabel = "", yLabel = "", width = 360, heigh
     handles,
   );
   const at = (u, v) => [left + X(u), top + Y(v)];
+  const written = { x: [], y: [] }; // the words at the ticks
   for (const value of xTicks ?? ticks(...x)) {
     const [across] = at(value, 0);
-    ground.append(
-      svg("line", { class: value === 0 ? "zero" : "grid", x1: across, x2: across, y1: top, y2: top + inner[1] }),
-      svg("text", { x: across, y: top + inner[1] + 15, "text-anchor": "middle" }, xText(value)),
-    );
+    const words = turned
+      ? svg("text", { transform: `translate(${across + 5},${top + inner[1] + 11}) rotate(-55)`, "text-anchor": "end" }, xText(value))
+      : svg("text", { x: across, y: top + inner[1] + 15, "text-anchor": "middle" }, xText(value));
+    ground.append(svg("line", { class: value === 0 ? "zero" : "grid", x1: across, x2: across, y1: top, y2: top + inner[1] }), words);
+    written.x.push([value, words]);
   }
   for (const value of yTicks ?? ticks(...y)) {
     const [, up] = at(0, value);
-    ground.append(
-      svg("line", { class: value === 0 ? "zero" : "grid", x1: left, x2: left + inner[0], y1: up, y2: up }),
-      svg("text", { x: left - 5, y: up + 4, "text-anchor": "end" }, yText(value)),
-    );
+    const words = svg("text", { x: left - 5, y: up + 4, "text-anchor": "end" }, yText(value));
+    ground.append(svg("line", { class: value === 0 ? "zero" : "grid", x1: left, x2: left + inner[0], y1: up, y2: up }), words);
+    written.y.push([value, words]);
   }
   ground.append(
     svg("rect", { class: "frame", x: left, y: top, width: inner[0], height: inner[1] }),
@@ -468,6 +472,10 @@ export function plot({ x, y, label, xLabel = "", yLabel = "", width = 360, heigh
       return [x[0] + ((point.x - left) / inner[0]) * (x[1] - x[0]), y[0] + ((inner[1] - point.y + top) / inner[1]) * (y[1] - y[0])];
     },
     clear: () => marks.replaceChildren(),
+    /** Write something else at the ticks of an axis, "x" or "y". */
+    tell: (axis, text) => {
+      for (const [value, words] of written[axis]) words.textContent = text(value);
+    },
     describe: text => marks.setAttribute("aria-label", text),
     /** A line through points; gaps where a value is not finite. */
     line: (points, { colour = "var(--w-ink)", width: thick = 2, dash, opacity } = {}) => {
@@ -531,14 +539,19 @@ export function plot({ x, y, label, xLabel = "", yLabel = "", width = 360, heigh
       add("path", { d: path, fill: COLOURS.sky, "fill-opacity": 0.22 });
       return add("path", { d: path, fill: `url(#${hatch})`, "fill-opacity": 0.55 });
     },
-    /** A grid of cells; values from 0 to 1 become the strength of a colour. values[0] is the lowest row. */
+    /** A grid of cells; values from 0 to 1 become the strength of a colour, in 50 steps. values[0] is the lowest row. */
     heat: (values, { colour = COLOURS.blue } = {}) => {
-      const [across, up] = [inner[0] / values[0].length, inner[1] / values.length];
+      const corners = (count, length) => Array.from({ length: count + 1 }, (_, i) => ((length * i) / count).toFixed(2));
+      const [across, up] = [corners(values[0].length, inner[0]), corners(values.length, inner[1]).reverse()];
+      const cells = Array(51).fill(""); // one element a strength, however many cells there are
       values.forEach((row, i) =>
-        row.forEach((value, j) =>
-          add("rect", { x: j * across, y: inner[1] - (i + 1) * up, width: across, height: up, fill: colour, "fill-opacity": clamp(value, 0, 1) }),
-        ),
+        row.forEach((value, j) => {
+          cells[Math.round(50 * clamp(value, 0, 1))] += `M${across[j]},${up[i + 1]}H${across[j + 1]}V${up[i]}H${across[j]}Z`;
+        }),
       );
+      cells.forEach((path, strength) => {
+        if (path && strength > 0) add("path", { d: path, fill: colour, "fill-opacity": strength / 50, "shape-rendering": "crispEdges" });
+      });
     },
     /**
      * A handle for pointer and keyboard. move([x, y]) is called with where the pointer is; nudge([dx, dy]) with −1, 0 or 1 (with

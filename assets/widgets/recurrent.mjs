@@ -1,4 +1,5 @@
 // Chapter 09 in JavaScript: the same functions, under the same names, as solutions/recurrent.py.
+import * as optimisers from "./optimisers.mjs";
 
 /** One unit over two steps with the loss ½(h1 − y1)² + ½(h2 − y2)²: every number, forwards and backwards, by name. */
 export function twoStepExample(u, w, b, h0, x, y) {
@@ -25,6 +26,21 @@ export function rowTimes(row, matrix) {
 /** A row times a matrix transposed. */
 export function rowTimesTransposed(row, matrix) {
   return matrix.map(weights => weights.reduce((sum, weight, j) => sum + row[j] * weight, 0));
+}
+
+/** W with a spectral radius of 1: from a seed, a random symmetric matrix divided by its largest |eigenvalue|. */
+export function unitMatrix(units, seed) {
+  const draw = optimisers.bells(units * units, seed);
+  const even = Array.from({ length: units }, (_, i) => Array.from({ length: units }, (_, j) => draw[units * i + j] + draw[units * j + i]));
+  let row = Array.from({ length: units }, (_, i) => 1 / (1 + i));
+  let size = 1;
+  for (let k = 0; k < 2000; k += 1) {
+    // Twice, so that eigenvalues of both signs settle.
+    row = rowTimes(rowTimes(row, even), even);
+    size = Math.hypot(...row);
+    row = row.map(value => value / size);
+  }
+  return even.map(weights => weights.map(value => value / Math.sqrt(size)));
 }
 
 /** The states of one text whose words have gone through U already: h_t = tanh(input_t + h_{t−1} W), from zeros. */

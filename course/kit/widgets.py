@@ -502,3 +502,77 @@ class WordSampler(Widget):
     top_k = traitlets.Int(8, min=1, max=8).tag(sync=True)
     top_p = traitlets.Float(1.0, min=0.05, max=1).tag(sync=True)
     seed = traitlets.Int(1, min=1).tag(sync=True)
+
+
+class GateMap(Widget):
+    """What the gates of a trained LSTM do at each word of a sentence, and which unit remembers what is open (chapter 10).
+
+    Attributes:
+        sentence: ``"plain"``, ``"quotation"``, ``"bracket"``, ``"inside"`` (a bracket in a quotation) or ``"around"``.
+        gate: what is shown of all units: ``"input"``, ``"forget"``, ``"output"``, ``"candidate"``, ``"c"`` or ``"h"``.
+        unit: the unit of which everything is shown, counted from 1.
+        word: the word whose numbers are read out, counted from 1.
+    """
+
+    _esm = module_source("gate_map")
+    sentence = traitlets.Enum(("plain", "quotation", "bracket", "inside", "around"), "quotation").tag(sync=True)
+    gate = traitlets.Enum(("input", "forget", "output", "candidate", "c", "h"), "c").tag(sync=True)
+    unit = traitlets.Int(4, min=1, max=8).tag(sync=True)
+    word = traitlets.Int(12, min=1).tag(sync=True)
+
+
+class MemoryGradient(Widget):
+    """How much of a state arrives k words later, in an LSTM's cell and in a tanh network (chapter 10).
+
+    Attributes:
+        bias: bias of the forget gates.
+        radius: spectral radius of the tanh network's W.
+        length: steps back from the last state.
+        lag: the lag that is read out.
+    """
+
+    _esm = module_source("memory_gradient")
+    bias = traitlets.Float(1.0, min=-2, max=8).tag(sync=True)
+    radius = traitlets.Float(1.0, min=0.5, max=2).tag(sync=True)
+    length = traitlets.Int(60, min=5, max=100).tag(sync=True)
+    lag = traitlets.Int(20, min=0, max=100).tag(sync=True)
+
+
+class AttentionExplorer(Widget):
+    """Where each word of a sentence looks, by head, causal mask, scaling and width of a head (chapter 12).
+
+    Attributes:
+        head: ``"before"``, ``"meant"``, ``"clause"`` or ``"alike"``.
+        causal: whether later words are masked.
+        scaled: whether scores are divided by √d.
+        d: numbers in a query and a key: 4, 16, 64 or 256.
+        query: the word that looks, counted from 0.
+        key: the word looked at whose score is read out, counted from 0.
+        weights: a row a query, a column a key; follows from the above, empty until the widget is shown.
+    """
+
+    _esm = module_source("attention_explorer")
+    head = traitlets.Enum(("before", "meant", "clause", "alike"), "meant").tag(sync=True)
+    causal = traitlets.Bool(False).tag(sync=True)
+    scaled = traitlets.Bool(True).tag(sync=True)
+    d = traitlets.Enum((4, 16, 64, 256), 4).tag(sync=True)
+    query = traitlets.Int(7, min=0, max=9).tag(sync=True)
+    key = traitlets.Int(2, min=0, max=9).tag(sync=True)
+    weights = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)
+
+
+class PositionalMap(Widget):
+    """Sinusoidal encodings of positions, and the dot product of one position's with all others' (chapter 12).
+
+    Attributes:
+        positions: how many positions.
+        width: numbers in an encoding: 4, 8, … or 64.
+        position: the position that is compared, counted from 0.
+        dimension: the dimension that is read out, counted from 0.
+    """
+
+    _esm = module_source("positional_map")
+    positions = traitlets.Int(40, min=8, max=64).tag(sync=True)
+    width = traitlets.Enum(tuple(range(4, 65, 4)), 32).tag(sync=True)
+    position = traitlets.Int(12, min=0, max=63).tag(sync=True)
+    dimension = traitlets.Int(6, min=0, max=63).tag(sync=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from course.kit.language_models import choose
 from solutions import (
@@ -68,6 +69,8 @@ def cases() -> list[Case]:
         *optimisers_cases(rng),
         *ngrams_cases(np.random.default_rng(8)),
         *recurrent_cases(np.random.default_rng(9)),
+        *lstm_cases(np.random.default_rng(10)),
+        *attention_cases(np.random.default_rng(12)),
     ]
 
 
@@ -292,9 +295,8 @@ def stairs_cases() -> Iterator[Case]:
                 yield case("step_approximator", "output", net, places[place], expected=said[place])
             errors = np.abs(said - height(places))
             first = places[np.flatnonzero(errors > errors.max() - 1e-12)]
-            if len(first) == 1:  # else rounding decides which of several equal ones comes first
-                expected = {"error": errors.max(), "t": first[0]}
-                yield case("step_approximator", "largestError", curve, net, expected=expected)
+            expected = {"error": errors.max(), "t": first[0]}
+            yield case("step_approximator", "largestError", curve, net, expected=expected)
 
 
 def stairs(x: np.ndarray, y: np.ndarray, tolerance: float) -> dict[str, Any]:
@@ -717,15 +719,15 @@ def optimisers_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 # ---- chapter 08 ----------------------------------------------------------------------------------------------------
-def next_word_model() -> Any:
-    """What next_word_model.mjs holds."""
-    path = Path(__file__).parents[2] / "assets" / "widgets" / "next_word_model.mjs"
+def stored_model(name: str) -> Any:
+    """What a module of data holds."""
+    path = Path(__file__).parents[2] / "assets" / "widgets" / f"{name}.mjs"
     return json.loads(path.read_text(encoding="utf-8").split("MODEL = ")[1].rstrip(";\n"))
 
 
 def next_words(model: str, text: list[int]) -> np.ndarray | None:
     """P(word | text) by one of the explorer's four models."""
-    stored = next_word_model()
+    stored = stored_model("next_word_model")
     tokens, size = np.array(stored["tokens"]), len(stored["words"])
     if model == "network":
         context = np.array([[0, 0, 0, *text][-3:]])
@@ -825,7 +827,7 @@ def recurrent_cases(rng: np.random.Generator) -> Iterator[Case]:
 
     draw = lehmer_bells(36, 3).reshape(6, 6)
     unit = recurrent.with_spectral_radius(draw + draw.T, 1.0)
-    yield case("gradient_through_time", "unitMatrix", expected=unit)
+    yield case("recurrent", "unitMatrix", 6, 3, expected=unit)
     for radius, words, length in [(1.0, 0.5, 40), (0.7, 0.0, 12), (1.5, 0.3, 100), (2.0, 2.0, 5)]:
         inputs = words * lehmer_bells(6 * 101, 5).reshape(101, 6)[: length + 1]
         every, zero = np.ones((1, length + 1), dtype=bool), np.zeros((1, 6))
@@ -863,3 +865,261 @@ def recurrent_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield case(
             "word_sampler", "drawn", probabilities, 30, seed, expected=np.where(places < len(ends), places, last)
         )
+
+
+# ---- chapter 10 --------------------------------------------------------------------------------------------------------
+def lstm_of(u: np.ndarray, w: np.ndarray, b: np.ndarray) -> torch.nn.LSTMCell:
+    """torch's own cell with these weights, rows are inputs."""
+    cell = torch.nn.LSTMCell(*u.shape[:1], w.shape[0], dtype=torch.float64)
+    with torch.no_grad():
+        for parameter, value in zip(cell.parameters(), (u.T, w.T, b, np.zeros_like(b)), strict=True):
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    return cell
+
+
+def lstm_steps(
+    inputs: np.ndarray, u: np.ndarray, w: np.ndarray, b: np.ndarray, start: Any = None
+) -> list[dict[str, Any]]:
+    """Gates and states of every step as tensors that remember their gradients; the states are those of torch's cell."""
+    cell, steps = lstm_of(u, w, b), []
+    h, c = (torch.zeros(len(w), dtype=torch.float64),) * 2 if start is None else map(torch.from_numpy, start)
+    for x in torch.from_numpy(inputs):
+        expected = cell(x, (h, c))
+        z_input, z_forget, z_candidate, z_output = (cell.weight_ih @ x + cell.weight_hh @ h + cell.bias_ih).chunk(4)
+        step = {"input": z_input.sigmoid(), "forget": z_forget.sigmoid(), "candidate": z_candidate.tanh()}
+        step |= {"output": z_output.sigmoid(), "c": step["forget"] * c + step["input"] * step["candidate"]}
+        step["h"] = step["output"] * step["c"].tanh()
+        h, c = step["h"], step["c"]
+        torch.testing.assert_close((h, c), tuple(expected))
+        steps.append(step)
+    return steps
+
+
+def numbers(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value.detach().numpy() for name, value in step.items()} for step in steps]
+
+
+def sizes_of(last: Any, before: list[Any]) -> list[float]:
+    """Root of the mean over units of the squares of d last / d each of the earlier ones, the last one first."""
+    rows = [torch.autograd.grad(value, before, retain_graph=True) for value in last]
+    squares = [sum(float((row[t] ** 2).sum()) for row in rows) for t in range(len(before))]
+    return [math.sqrt(square / len(last)) for square in reversed(squares)]
+
+
+def forget_sizes(steps: list[dict[str, Any]]) -> list[float]:
+    forget = np.array([step["forget"].detach().numpy() for step in steps[:0:-1]]).reshape(-1, len(steps[0]["c"]))
+    left = np.cumprod(np.vstack([np.ones(forget.shape[1]), forget]), axis=0)
+    return np.sqrt((left**2).mean(axis=1)).tolist()
+
+
+def tanh_states(inputs: np.ndarray, w: np.ndarray) -> list[Any]:
+    h, states = torch.zeros(len(w), dtype=torch.float64, requires_grad=True), []
+    for x in torch.from_numpy(inputs):
+        h = (x + h @ torch.from_numpy(w)).tanh()
+        states.append(h)
+    return states
+
+
+def lstm_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for time, features, units in [(1, 2, 3), (5, 3, 2), (7, 4, 4)]:
+        u, w, b = (
+            rng.normal(size=(features, 4 * units)),
+            rng.normal(size=(units, 4 * units)),
+            rng.normal(size=4 * units),
+        )
+        inputs, start = rng.normal(size=(time, features)), rng.normal(size=(2, units))
+        given = {"u": u, "w": w, "b": b}
+        [one] = numbers(lstm_steps(inputs[:1], u, w, b, start))
+        yield case("lstm", "lstmStep", inputs[0], *start, given, expected=one)
+        steps = lstm_steps(inputs, u, w, b)
+        made = numbers(steps)
+        yield case("lstm", "lstmForward", inputs, given, expected=made)
+        expected = sizes_of(steps[-1]["c"], [step["c"] for step in steps])
+        yield case("lstm", "cellGradients", made, w, expected=expected)
+        yield case("lstm", "forgetProducts", made, expected=forget_sizes(steps))
+        square, words = rng.normal(size=(units, units)), rng.normal(size=(time, units))
+        states = tanh_states(words, square)
+        plain_states = [state.detach().numpy() for state in states]
+        yield case("lstm", "stateGradients", plain_states, square, expected=sizes_of(states[-1], states))
+
+    words = 0.5 * lehmer_bells(6 * 101, 5).reshape(101, 6)
+    u, w = (0.5 / math.sqrt(6) * lehmer_bells(144, seed).reshape(6, 24) for seed in (11, 12))
+    draw = lehmer_bells(36, 3).reshape(6, 6)
+    unit = recurrent.with_spectral_radius(draw + draw.T, 1.0)
+    yield case("memory_gradient", "drawn", expected={"words": words, "u": u, "w": w, "unit": unit})
+    for bias, radius, length in [(1.0, 1.0, 60), (-2.0, 0.5, 5), (5.0, 1.5, 100)]:
+        b = np.zeros(24)
+        b[6:12] = bias
+        steps, states = lstm_steps(words[: length + 1], u, w, b), tanh_states(words[: length + 1], radius * unit)
+        expected = {
+            "lstm": sizes_of(steps[-1]["c"], [step["c"] for step in steps]),
+            "straight": forget_sizes(steps),
+            "rnn": sizes_of(states[-1], states),
+            "gate": np.mean([step["forget"] for step in numbers(steps)]),
+        }
+        yield case("memory_gradient", "curves", bias, radius, length, expected=expected)
+    yield case("memory_gradient", "factor", [1.0, 0.3, 0.25], expected=0.5)
+
+    model = stored_model("gate_map_model")
+    for text in GATE_MAP_TEXTS:
+        words = text.split()
+        rows = [[float(each == word) for each in model["words"]] for word in [".", *words]]
+        made = numbers(lstm_steps(np.array(rows), *(np.array(model[name]) for name in "uwb")))[1:]
+        for step in made:
+            logits = step["h"] @ np.array(model["wOut"]) + np.array(model["bOut"])
+            step["p"] = np.exp(losses.log_softmax(logits[None]))[0]
+        yield case("gate_map", "read", words, expected=made)
+        opened = [
+            [words[: t + 1].count(a) - words[: t + 1].count(b) for a, b in ("“”", "()")] for t in range(len(words))
+        ]
+        yield case("gate_map", "openSigns", words, expected=opened)
+    yield case("gate_map", "strength", "c", 2.0, expected=math.tanh(2.0))
+    yield case("gate_map", "strength", "forget", 0.7, expected=0.7)
+
+
+#: What the map of gates is tried on: nothing open, a quotation, a bracket in a quotation.
+GATE_MAP_TEXTS = (
+    "the king sees the bird .",
+    "the bird says “ the river likes the king ” .",
+    "the child says “ the king hears the bird ( the river sees the child ) ” and the bird likes the king .",
+)
+
+
+# ---- chapter 12 --------------------------------------------------------------------------------------------------------
+def attention_of(q: np.ndarray, k: np.ndarray, v: np.ndarray, causal: bool, scaled: bool) -> dict[str, Any]:
+    """Scores, weights and output; the output is that of torch's own function."""
+    scores = q @ k.T / (math.sqrt(q.shape[1]) if scaled else 1.0)
+    if causal:
+        scores = np.where(np.tri(*scores.shape, dtype=bool), scores, -np.inf)
+    weights = np.exp(losses.log_softmax(scores))
+    output = torch.nn.functional.scaled_dot_product_attention(
+        *(torch.from_numpy(rows)[None] for rows in (q, k, v)), is_causal=causal, scale=None if scaled else 1.0
+    )[0]
+    np.testing.assert_allclose(weights @ v, output.numpy(), rtol=1e-9, atol=1e-12)
+    return {"scores": scores, "weights": weights, "output": output.numpy()}
+
+
+def encodings_of(positions: int, width: int) -> np.ndarray:
+    angles = np.arange(positions)[:, None] / 10000 ** (np.arange(0, width, 2) / width)  # (positions, width / 2)
+    return np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(positions, width)
+
+
+def attention_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for time, width, features in [(1, 1, 2), (4, 3, 2), (6, 8, 5)]:
+        q, k, v = rng.normal(size=(time, width)), rng.normal(size=(time, width)), rng.normal(size=(time, features))
+        for causal, scaled in itertools.product((False, True), repeat=2):
+            expected = attention_of(q, k, v, causal, scaled)
+            yield case("attention", "scaledDotProduct", q, k, v, causal, scaled, expected=expected)
+        yield case("attention", "dot", q[0], k[0], expected=q[0] @ k[0])
+    q = np.array([[1000.0, -1000.0], [0.0, 500.0]])
+    yield case(
+        "attention", "scaledDotProduct", q, q, np.eye(2), True, True, expected=attention_of(q, q, np.eye(2), True, True)
+    )
+    for p, bits in [([0.5, 0.25, 0.25, 0.0], 1.5), ([1.0], 0.0), ([0.1] * 10, math.log2(10))]:
+        yield case("attention", "entropy", p, expected=bits)
+    for positions, width in [(5, 4), (40, 32), (64, 6)]:
+        encodings = encodings_of(positions, width)
+        yield case("attention", "sinusoidal", positions, width, expected=encodings)
+        for position in (0, positions // 3, positions - 1):
+            product = encodings @ encodings[position]
+            expected = {"all": product, "least": product.min(), "far": int(product.argmin())}
+            yield case("positional_map", "products", encodings, position, expected=expected)
+    for dimension, width, length in [
+        (0, 8, 2 * math.pi),
+        (1, 8, 2 * math.pi),
+        (4, 8, 200 * math.pi),
+        (5, 8, 200 * math.pi),
+    ]:
+        yield case("attention", "waveLength", dimension, width, expected=length)
+    for position, neighbour in [(0, 1), (6, 7), (7, 6)]:
+        yield case("positional_map", "beside", position, 8, expected=neighbour)
+
+    for head, d, causal, scaled in itertools.product(HEADS, (4, 16, 64, 256), (False, True), (False, True)):
+        q, k = HEADS[head]
+        blocks = d // 4
+        alike = (blocks + math.isqrt(blocks)) // 2
+        signs = np.repeat([1.0] * alike + [-1.0] * (blocks - alike), 4)
+        wide = {"q": np.tile(q, blocks) * signs, "k": np.tile(k, blocks)}
+        np.testing.assert_allclose(wide["q"] @ wide["k"].T, math.sqrt(blocks) * q @ k.T, atol=1e-12)
+        if causal and scaled:
+            yield case("attention_explorer", "widened", head, d, expected=wide)
+        expected = attention_of(wide["q"], wide["k"], HANDED_OVER, causal, scaled)
+        yield case("attention_explorer", "attend", head, causal, scaled, d, expected=expected)
+
+
+def circles(t: np.ndarray) -> np.ndarray:
+    return 2.4 * np.stack([np.cos(0.3 * t), np.sin(0.3 * t), np.cos(1.3 * t), np.sin(1.3 * t)], axis=1)
+
+
+def sparse(rows: dict[int, list[float]], width: int = 4) -> np.ndarray:
+    """Ten rows of which only some are not 0."""
+    return np.array([rows.get(t, [0.0] * width) for t in range(10)], dtype=np.float64)
+
+
+#: Queries and keys of the heads of the attention explorer, and what its words hand over.
+HEADS = {
+    "before": (circles(np.arange(-1.0, 9.0)), circles(np.arange(10.0))),
+    "meant": (
+        sparse(
+            {
+                0: [1, 1, 0, 0],
+                1: [1.6, 1.6, 0, 0],
+                2: [1, 0, 0, 2],
+                3: [2, 1.4, 0, 0],
+                4: [0.4, 1.6, 0, 0],
+                5: [0, 1, 1.4, 0.4],
+                6: [0, 0, 1.8, 0.6],
+                7: [2.8, 0.8, 0, 0],
+                8: [2, 0, 0, 1.6],
+                9: [2.6, 0.4, 0, 0],
+            }
+        ),
+        sparse(
+            {
+                1: [0, 0, 0, 2],
+                2: [2.2, 1, 0, 0],
+                3: [0, 0, 2.2, 0],
+                5: [0.3, 2.2, 0, 0],
+                7: [1.2, 0.6, 0, 0],
+                8: [0, 0, 1.4, 0],
+                9: [0, 0, 0, 2.2],
+            }
+        ),
+    ),
+    "clause": (
+        sparse(
+            {
+                0: [2.4, 0, 0.4, 0],
+                1: [2.4, 0, 0.4, 0],
+                2: [0, 2, 0, 1.4],
+                3: [2.3, 0, 2.4, 0],
+                4: [0.4, 0, 2.6, 0],
+                5: [0, 2, 0, 1.4],
+                6: [0, 2.6, 0, 0],
+                7: [0, 2.6, 0, 0],
+                8: [2.6, 0, 0, 0],
+                9: [1.8, 1.6, 0, 0],
+            }
+        ),
+        sparse(
+            {
+                0: [0, 0, 0, 2.2],
+                1: [0, 0, 0, 1.6],
+                2: [2.4, 0, 0.4, 0],
+                3: [0, 2.4, 0, 0],
+                4: [0, 0, 0, 2.2],
+                5: [0.4, 0, 2.4, 0],
+                7: [2.6, 0, 0, 0],
+                8: [0, 2.4, 0, 0],
+                9: [0, 1, 0.6, 0],
+            }
+        ),
+    ),
+    "alike": (
+        np.tile([0.2, -0.1, 0.1, 0.2], (10, 1)),
+        np.array([[1, 0.5 * (t % 3), 0.8, 0.4 * (t % 2)] for t in range(10)]),
+    ),
+}
+HANDED_OVER = sparse(
+    {1: [0, 0, 0, 1], 2: [1, 0, 0, 0], 3: [0, 0, 1, 0], 5: [0, 1, 0, 0], 8: [0, 0, 1, 0], 9: [0, 0, 0, 1]}
+)
