@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from solutions.lstm import fused_tied_lm_gradients, new_lstm_lm
 from solutions.recurrent import fused_rnn_lm_gradients, new_rnn_lm
 
 Step = Callable[[], tuple[float, list[np.ndarray]]]
@@ -65,11 +66,52 @@ def elman(features: int, vocabulary: int, batch: int, steps: int) -> tuple[Step,
     return ours, theirs
 
 
+def lstm(features: int, vocabulary: int, batch: int, steps: int) -> tuple[Step, Step]:
+    """An LSTM language model with tied weights: word vectors, one layer, full softmax; both sides from states that are not 0."""
+    rng = np.random.default_rng(0)
+    parameters = [p.astype(np.float32) for p in new_lstm_lm(rng, vocabulary, features)]
+    words, targets = rng.integers(vocabulary, size=(2, batch, steps))
+    h0, c0 = (np.tanh(rng.normal(size=(batch, features))).astype(np.float32) for _ in range(2))
+
+    def ours() -> tuple[float, list[np.ndarray]]:
+        loss, grads, _ = fused_tied_lm_gradients(parameters, words, targets, None, (h0, c0))
+        return loss, grads
+
+    embeddings, u, w, b, bias = (torch.tensor(p) for p in parameters)
+    table = torch.nn.Embedding.from_pretrained(embeddings, freeze=False)
+    layer, output = torch.nn.LSTM(features, features, batch_first=True), torch.nn.Linear(features, vocabulary)
+    output.weight = table.weight
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(u.T)
+        layer.weight_hh_l0.copy_(w.T)
+        layer.bias_ih_l0.copy_(b)
+        layer.bias_hh_l0.zero_()
+        output.bias.copy_(bias)
+    layer.flatten_parameters()
+    read, wanted = torch.tensor(words), torch.tensor(targets).reshape(-1)
+    state = torch.tensor(h0)[None], torch.tensor(c0)[None]
+    learned = [table.weight, *layer.parameters(), output.bias]
+
+    def theirs() -> tuple[float, list[np.ndarray]]:
+        for parameter in learned:
+            parameter.grad = None
+        hidden, _ = layer(table(read), state)
+        loss = torch.nn.functional.cross_entropy(output(hidden).reshape(-1, vocabulary), wanted)
+        loss.backward()
+        grads = [p.grad.numpy() for p in learned if p.grad is not None]
+        return loss.item(), [grads[0], grads[1].T, grads[2].T, grads[3], grads[5]]
+
+    return ours, theirs
+
+
 #: Name → (maker, its settings); more layers come with their chapters.
 LAYERS: dict[str, tuple[Callable[..., tuple[Step, Step]], dict[str, int]]] = {
     "Elman 64, 1,000 words": (elman, {"features": 64, "vocabulary": 1_000, "batch": 20, "steps": 35}),
     "Elman 200, 1,000 words": (elman, {"features": 200, "vocabulary": 1_000, "batch": 20, "steps": 35}),
     "Elman 200, 10,000 words": (elman, {"features": 200, "vocabulary": 10_000, "batch": 20, "steps": 35}),
+    "LSTM 64, 1,000 words": (lstm, {"features": 64, "vocabulary": 1_000, "batch": 20, "steps": 35}),
+    "LSTM 200, 1,000 words": (lstm, {"features": 200, "vocabulary": 1_000, "batch": 20, "steps": 35}),
+    "LSTM 200, 10,000 words": (lstm, {"features": 200, "vocabulary": 10_000, "batch": 20, "steps": 35}),
 }
 
 

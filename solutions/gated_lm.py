@@ -81,4 +81,4 @@ class LstmLM(nn.Module):
         """What takes the place of a layer's W in this piece: nothing, or W with some of its numbers left out."""
         if not self.training or self.drop_connect == 0:
             return {}
-        return {"weight_hh_l0": nn.functional.dropout(layer.weight_hh_l0, self.drop_connect)}
+        return {"weight_hh_l0": nn.functional.dropout(layer.get_parameter("weight_hh_l0"), self.drop_connect)}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from solutions.optimisers import Adam, clip_by_global_norm
-from solutions.recurrent import masked_lm_loss
+from solutions.recurrent import masked_lm_loss, summed_by_word
 
 
 # ---- one step of an LSTM ---------------------------------------------------------------------------------------------
@@ -406,3 +406,169 @@ def train_lstm_lm(
             optimiser.step(clip_by_global_norm(grads, limit)[0])
     return parameters
     ### END SOLUTION
+
+
+# ---- the same, fast --------------------------------------------------------------------------------------------------
+def fused_lstm_forward(
+    x: np.ndarray, h0: np.ndarray, c0: np.ndarray, real: np.ndarray | None, u: np.ndarray, w: np.ndarray, b: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Read sequences as `lstm_forward` does, with as few and as large operations as the recurrence allows; any float dtype.
+
+    Steps come first, then gates: each gate of each step is one block of memory. A product of four small matrices gives the four
+    blocks of a step at once, and one tanh serves all four: σ(z) = ½ + ½ tanh(z/2), with the ½ inside put into the weights.
+
+    Args:
+        x: (time, batch, inputs), U, W and b as `lstm_forward` has them, h0 and c0 (batch, features); one float dtype.
+        real: (time, batch, 1) bool, True where a real word stands; None if no place is padded.
+
+    Returns:
+        All that the way back needs, by name: x, real; hidden, cells (time + 1, batch, features), the first states in front;
+        gates (time, 4, batch, features), i, f, o, g; shown (time, batch, features), tanh of the cells.
+    """
+    (time, batch, inputs), features = x.shape, len(w)
+    half = np.array([0.5, 0.5, 0.5, 1.0], dtype=w.dtype)[:, None, None]
+    into_x, into_h = (half * by_gate(a) for a in (u, w))  # (4, inputs, features), (4, features, features)
+    gates = np.empty((time, 4, batch, features), dtype=w.dtype)
+    for k, (block, bias) in enumerate(zip(into_x, half[:, 0] * by_gate(b[None])[:, 0], strict=True)):
+        gates[:, k] = (x.reshape(time * batch, inputs) @ block + bias).reshape(time, batch, features)
+    hidden, cells = (np.empty((time + 1, batch, features), dtype=w.dtype) for _ in range(2))
+    hidden[0], cells[0] = h0, c0
+    shown, product = np.empty((time, batch, features), dtype=w.dtype), np.empty_like(gates[0])
+    written = product[0]
+    for t in range(time):
+        z, c = gates[t], cells[t + 1]
+        np.matmul(hidden[t], into_h, out=product)
+        z += product
+        np.tanh(z, out=z)
+        sigmoids = z[:3]
+        sigmoids *= 0.5
+        sigmoids += 0.5
+        np.multiply(z[1], cells[t], out=c)
+        np.multiply(z[0], z[3], out=written)
+        c += written
+        if real is not None:
+            np.copyto(c, cells[t], where=~real[t])
+        np.tanh(c, out=shown[t])
+        np.multiply(z[2], shown[t], out=hidden[t + 1])
+        if real is not None:
+            np.copyto(hidden[t + 1], hidden[t], where=~real[t])
+    kept = {"x": x, "hidden": hidden, "cells": cells, "gates": gates, "shown": shown}
+    return kept if real is None else {**kept, "real": real}
+
+
+def fused_lstm_backward(
+    grad_hidden: np.ndarray, kept: dict[str, np.ndarray], u: np.ndarray, w: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Back-propagate through time as `lstm_backward` does.
+
+    The slopes of all steps are taken at once before the loop, the weights' gradients by one product each after it.
+
+    Args:
+        grad_hidden: (time, batch, features), what each state gets from the loss at its own place alone; it is written over.
+        kept: from `fused_lstm_forward`.
+        u, w: the weights.
+
+    Returns:
+        grad_x (time, batch, inputs), grad_h0, grad_c0, grad_u, grad_w, grad_b, of the weights' dtype.
+    """
+    hidden, cells, gates, shown = (kept[name] for name in ("hidden", "cells", "gates", "shown"))
+    real = kept.get("real")  # it is not there when no place is padded
+    time, _, batch, features = gates.shape
+    i, f, o, g = (gates[:, k] for k in range(4))
+    slopes = gates * gates  # what each block's gradient is multiplied by, in the order i, f, o, g
+    np.subtract(gates[:, :3], slopes[:, :3], out=slopes[:, :3])  # s − s² for the sigmoids
+    np.subtract(1, slopes[:, 3], out=slopes[:, 3])  # 1 − g²
+    slopes[:, 0] *= g
+    slopes[:, 1] *= cells[:-1]
+    slopes[:, 2] *= shown
+    slopes[:, 3] *= i
+    to_cell = shown * shown  # from h to its cell: o(1 − tanh²)
+    np.subtract(1, to_cell, out=to_cell)
+    to_cell *= o
+    if real is not None:
+        slopes *= real[:, None]
+        to_cell *= real
+        f = np.where(real, f, 1)
+    back = np.ascontiguousarray(by_gate(w).transpose(0, 2, 1))  # (4, features, features)
+    grad_z, product = slopes, np.empty_like(gates[0])  # the gradient takes the slopes' place
+    grad_h, grad_c, passed = np.zeros_like(hidden[0]), np.zeros_like(cells[0]), np.empty_like(cells[0])
+    for t in reversed(range(time)):
+        grad_h += grad_hidden[t]
+        np.multiply(grad_h, to_cell[t], out=passed)
+        grad_c += passed
+        z = grad_z[t]
+        z[:2] *= grad_c
+        z[3] *= grad_c
+        z[2] *= grad_h
+        grad_c *= f[t]
+        np.matmul(z, back, out=product)
+        if real is None:
+            np.add.reduce(product, axis=0, out=grad_h)
+        else:
+            grad_h *= ~real[t]
+            grad_h += product.sum(axis=0)
+    flat = np.empty(
+        (time * batch, 4 * features), dtype=w.dtype
+    )  # the blocks side by side again, in the order i, f, g, o
+    for k, block in enumerate((0, 1, 3, 2)):
+        flat[:, k * features : (k + 1) * features] = grad_z[:, block].reshape(time * batch, features)
+    grad_x = (flat @ u.T).reshape(kept["x"].shape)
+    grad_u = kept["x"].reshape(time * batch, -1).T @ flat
+    grad_w = hidden[:-1].reshape(time * batch, features).T @ flat
+    return grad_x, grad_h, grad_c, grad_u, grad_w, flat.sum(axis=0)
+
+
+def by_gate(weights: np.ndarray) -> np.ndarray:
+    """Cut (rows, 4·features) into (4, rows, features), in the order i, f, o, g: the three sigmoids first."""
+    rows = weights.reshape(len(weights), 4, -1)[:, [0, 1, 3, 2]]
+    return np.ascontiguousarray(rows.transpose(1, 0, 2))
+
+
+def fused_tied_lm_gradients(
+    parameters: list[np.ndarray],
+    words: np.ndarray,
+    targets: np.ndarray,
+    mask: np.ndarray | None,
+    state: tuple[np.ndarray, np.ndarray],
+) -> tuple[float, list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Give what `tied_lm_gradients` gives, with as few and as large operations as the recurrence allows; any float dtype.
+
+    Args:
+        parameters: embeddings, u, w, b, bias, all float32 or all float64.
+        words: (batch, time) integers.
+        targets: (batch, time) integers.
+        mask: (batch, time) bool; None if no place is padded.
+        state: h and c, (batch, features) of the parameters' dtype.
+
+    Returns:
+        loss, a float; grads, arrays of the parameters' shapes and dtype; state, h and c after the last place.
+    """
+    embeddings, u, w, b, bias = parameters
+    batch, time = words.shape
+    read, wanted = words.T.ravel(), targets.T.ravel()  # (time·batch,), the first step's rows first
+    real = None if mask is None else mask.T[:, :, None]  # (time, batch, 1)
+    x = embeddings[read]
+    kept = fused_lstm_forward(x.reshape(time, batch, -1), *state, real, u, w, b)
+    hidden = kept["hidden"][1:].reshape(time * batch, -1)
+
+    logits = hidden @ embeddings.T  # (time·batch, vocabulary)
+    logits += bias
+    logits -= logits.max(axis=1, keepdims=True)
+    places = np.arange(time * batch)
+    score = logits[places, wanted]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=1)
+    weight = np.full(time * batch, 1 / (time * batch), dtype=w.dtype)
+    if real is not None:
+        weight = (real.ravel() / real.sum()).astype(w.dtype)
+    loss = float(np.sum(weight * (np.log(total) - score), dtype=np.float64))
+    logits *= (weight / total)[:, None]
+    logits[places, wanted] -= weight
+    grad_logits = logits  # in place of the logits
+
+    grad_hidden = (grad_logits @ embeddings).reshape(time, batch, -1)
+    grad_x, _, _, grad_u, grad_w, grad_b = fused_lstm_backward(grad_hidden, kept, u, w)
+    grad_embeddings = grad_logits.T @ hidden
+    grad_embeddings += summed_by_word(read, grad_x.reshape(time * batch, -1), len(embeddings))
+    grads = [grad_embeddings, grad_u, grad_w, grad_b, grad_logits.sum(axis=0)]
+    return loss, grads, (kept["hidden"][-1].copy(), kept["cells"][-1].copy())

@@ -535,8 +535,7 @@ for label, forget_bias, carry in [("forget bias 1", 1.0, True), ("forget bias âˆ
 # %% [markdown]
 # Gates that start shut are blind for a while: what would open them is a gradient that they stop. Five words are a short lag, so in the end they open. The model
 # that never met a state other than zeros is worse than blind: on running text it meets some.
-
-# %% [markdown]
+#
 # ## Real run: the King James text again
 #
 # On the text where chapter 9's network reached a perplexity of 49 now stands an LSTM. What keeps a larger one from learning its text by
@@ -562,7 +561,7 @@ from course.kit.language_models import train as train_model
 torch.set_num_threads(1)  # products this small are done before a second thread has woken up
 corpus = load("king_james")
 torch.manual_seed(0)
-model = LstmLM(len(corpus.vocabulary), features=200, dropout=0.1)
+model = LstmLM(len(corpus.vocabulary), features=160)  # 1.5 epochs are too few to learn anything by heart
 run = train_model(model, corpus, epochs=1.5, rate=4e-3, batch=16, time=20, sampled=256)
 print(f"chapter 9's network 49.0, this LSTM {perplexity(model, corpus.test):.1f}")
 for settings in ({"top_p": 0.9}, {"temperature": 0.7, "top_k": 40}):
@@ -573,6 +572,10 @@ for settings in ({"top_p": 0.9}, {"temperature": 0.7, "top_k": 40}):
     print(f"\n{settings}:", text.replace(" ,", ",").replace(" .", ".").replace(" ;", ";").replace(" :", ":"))
 
 # %% [markdown]
+# The same text, about as many seconds more as there are more gates: 42.4 instead of 49.0. Kneserâ€“Ney with three words, 47.04, is left behind; with
+# five, 41.15, it is still ahead. Try 200 features, dropout 0.1 and two epochs: that takes twice as long, dropout begins to pay, and the five-gram model is
+# passed too. (Last digits differ between machines.)
+#
 # ## Where it goes wrong
 #
 # | mistake | symptom |
