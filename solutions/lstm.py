@@ -114,8 +114,8 @@ def lstm_forward(
     h, c, hidden, cells = h0, c0, [], []
     for t in range(x.shape[1]):
         h_next, c_next, _ = lstm_step(x[:, t], h, c, u, w, b)
-        real = mask[:, t, None]  # (batch, 1)
-        h, c = np.where(real, h_next, h), np.where(real, c_next, c)
+        padded = ~mask[:, t, None]  # (batch, 1)
+        h, c = np.where(padded, h, h_next), np.where(padded, c, c_next)
         hidden.append(h)
         cells.append(c)
     return np.stack(hidden, axis=1), np.stack(cells, axis=1)
@@ -192,7 +192,7 @@ def lstm_gradient_norms(
     zero = np.zeros_like(grad_last)
     hidden, cells = lstm_forward(x, zero, zero, np.ones(x.shape[:2], dtype=bool), u, w, b)
     grad_h, later, direct, whole, road = grad_last, zero, zero, [], []
-    for t in reversed(range(x.shape[1])):
+    for t in range(x.shape[1] - 1, -1, -1):
         h, c = (hidden[:, t - 1], cells[:, t - 1]) if t > 0 else (zero, zero)
         _, c_next, gates = lstm_step(x[:, t], h, c, u, w, b)
         _, forget, _, output = np.split(gates, 4, axis=1)

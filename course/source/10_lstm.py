@@ -518,8 +518,8 @@ def learn(forget_bias: float, carry: bool, epochs: int) -> float:
     """Train as in 10.8, but for what is named; how many times the lowest possible perplexity comes of it."""
     parameters = new_lstm_lm(np.random.default_rng(0), 8, 24, forget_bias)
     optimiser = Adam(parameters, 0.03)
-    for epoch in range(epochs):
-        optimiser.lr, now = 0.03 * (1 - epoch / 15), (np.zeros((32, 24)), np.zeros((32, 24)))
+    for done in range(epochs):
+        optimiser.lr, now = 0.03 * (1 - done / 15), (np.zeros((32, 24)), np.zeros((32, 24)))
         for start in range(0, 160, 6):
             piece = train[:, start : start + 7]
             every = np.ones_like(piece[:, 1:], dtype=bool)
