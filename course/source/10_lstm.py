@@ -37,6 +37,7 @@ from torch.func import functional_call
 
 from autograder import check
 from course.kit import plotting
+from course.kit.widgets import GateMap, MemoryGradient
 
 # %%
 torch.manual_seed(0)
@@ -273,6 +274,7 @@ for bias, style, colour in [(0.0, "-.", "vermilion"), (1.0, "--", "orange"), (3.
 axes.set(xlabel="lag", ylabel="share of the gradient", ylim=(1e-16, 10))
 axes.legend(fontsize=7)
 plt.show()
+MemoryGradient()
 
 # %% [markdown]
 # With a bias of 0 the LSTM keeps less than the plain network, whose W was drawn with care: half of everything is forgotten at each step. With
@@ -281,7 +283,8 @@ plt.show()
 # alone would keep σ(3)⁵⁰ = 0.09; the rest comes along the other roads, through the gates.
 #
 # So the LSTM does not abolish vanishing. It gives each unit a factor of its own, which training can set near 1 for the words where it
-# should be. Nor does it prevent explosion: through the gates the gradient also passes W, and clipping stays useful.
+# should be. Nor does it prevent explosion: through the gates the gradient also passes W, and clipping stays useful. Below the figure,
+# look for a forget bias at which the whole gradient grows with the lag, while the gates alone let it fade.
 
 # %% [markdown]
 # ## Relatives
@@ -502,10 +505,12 @@ for pair in ([2, 4], [5, 5], [7, 7], [6, 6], [0, 0]):
         f"{'/'.join(dict.fromkeys(names[k] for k in pair)):8} cells {np.linalg.norm(c[0] - c[1]):5.2f} apart, states "
         f"{np.linalg.norm(h[0] - h[1]):.2f}; forget {forget.mean():.2f}, output {output.mean():.2f}; next: {guesses}"
     )
+GateMap()
 
 # %% [markdown]
 # Over three words that tell nothing the cells stay as far apart as the name has set them. The states show less of it, until "said" asks for the
-# name.
+# name. In the map of gates another LSTM, of eight units, has learned to close its quotation marks and brackets: which of its units
+# carries an open quotation?
 #
 # ### Break it: forget gates that start shut
 #
