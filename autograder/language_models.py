@@ -70,6 +70,12 @@ def _recurrent(corpus: Corpus, **settings: Any) -> nn.Module:
     return ElmanLM(len(corpus.vocabulary), **settings)
 
 
+def _transformer(corpus: Corpus, **settings: Any) -> nn.Module:
+    from solutions.transformer_lm import TransformerLM
+
+    return TransformerLM(len(corpus.vocabulary), **settings)
+
+
 #: Order of each n-gram model.
 NGRAMS = {"kn3": 3, "kn5": 5}
 RECIPES = {
@@ -84,6 +90,12 @@ RECIPES = {
         _recurrent,
         {"features": 300, "layers": 1, "dropout": 0.15, "tied": True},
         {"batch": 32, "time": 20, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "transformer": Recipe(
+        "decoder-only Transformer of Vaswani et al. 2017, pre-norm",
+        _transformer,
+        {"context": 64, "features": 160, "heads": 4, "layers": 2, "dropout": 0.1, "tied": True, "sinusoidal": False},
+        {"batch": 16, "time": 64, "rate": 3e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
 }
 MODELS = (*NGRAMS, *RECIPES)
