@@ -86,6 +86,12 @@ def _highway(corpus: Corpus, **settings: Any) -> nn.Module:
     return HighwayLM(len(corpus.vocabulary), **settings)
 
 
+def _transformer(corpus: Corpus, **settings: Any) -> nn.Module:
+    from solutions.transformer_lm import TransformerLM
+
+    return TransformerLM(len(corpus.vocabulary), **settings)
+
+
 #: Order of each n-gram model.
 NGRAMS = {"kn3": 3, "kn5": 5}
 RECIPES = {
@@ -112,6 +118,12 @@ RECIPES = {
         _highway,
         {"features": 400, "depth": 3, "dropout": 0.3, "inner": 0.1, "carry": -2.0},
         {"batch": 32, "time": 25, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "transformer": Recipe(
+        "decoder-only Transformer of Vaswani et al. 2017, pre-norm",
+        _transformer,
+        {"context": 64, "features": 160, "heads": 4, "layers": 2, "dropout": 0.1, "tied": True, "sinusoidal": False},
+        {"batch": 16, "time": 64, "rate": 3e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
 }
 MODELS = (*NGRAMS, *RECIPES)

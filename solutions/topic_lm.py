@@ -41,7 +41,7 @@ class TopicLM(nn.Module):
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
         self.output.weight = self.embedding.weight
 
-    def context(self, tokens: Tensor, before: Tensor) -> Tensor:
+    def slow_context(self, tokens: Tensor, before: Tensor) -> Tensor:
         """The slow context after each word: (batch, time), and (batch, topics) before them → (batch, time, topics)."""
         time = tokens.shape[1]
         steps = torch.arange(time, device=tokens.device)
@@ -64,7 +64,7 @@ class TopicLM(nn.Module):
         """
         kinds = self.about.embedding_dim
         hidden, before = (None, self.sharpness.new_zeros(len(tokens), kinds)) if state is None else state
-        context = self.context(tokens, before)  # (batch, time, topics)
+        context = self.slow_context(tokens, before)  # (batch, time, topics)
         topics = torch.softmax(self.sharpness * context, dim=2)  # (batch, time, topics)
         x = self.dropout(self.embedding(tokens)) + self.from_topics(topics)  # (batch, time, features)
         states, hidden = self.recurrent(x, hidden)

@@ -62,7 +62,7 @@ def test_the_context_is_the_fading_sum_written_out() -> None:
     for word in tokens.T:
         context = 0.9 * context + 0.1 * one.about(word)
         wanted.append(context)
-    torch.testing.assert_close(one.context(tokens, before), torch.stack(wanted, dim=1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(one.slow_context(tokens, before), torch.stack(wanted, dim=1), rtol=1e-5, atol=1e-6)
 
 
 def test_a_text_in_pieces_is_the_text_as_a_whole() -> None:

@@ -5,8 +5,10 @@ A *model* is an ``nn.Module`` that reads words and hands on features and a state
     features, state = model(tokens, state)   # (batch, time) int64, None or what it gave → (batch, time, features), any state
     model.output                             # nn.Linear(features, vocabulary)
 
-A state is None, a tensor, or a tuple of tensors; an integer tensor in it holds words. More is not asked of a model, so a
-feed-forward, a recurrent and an attention model are trained, judged and run by the same functions.
+A state is None, a tensor, or a tuple of tensors; an integer tensor in it holds words. A model that can only read so many words
+at once says how many in ``model.context``: it is trained on windows, judged on overlapping windows, and begins a new window
+where the old one is full while it writes. More is not asked of a model, so a feed-forward, a recurrent and an attention model are
+trained, judged and run by the same functions.
 
 >>> history = train(model, corpus, minutes=2, checkpoint="model.ckpt")  # doctest: +SKIP
 >>> perplexity(model, corpus.test)  # doctest: +SKIP
@@ -73,11 +75,15 @@ class Judged:
 def evaluate(model: nn.Module, tokens: np.ndarray, *, end: int = 0, piece: int = 256) -> Judged:
     """Judge a model by every word of a text: full softmax, float32, the state carried from the first word to the last.
 
+    A model with a context reads windows of that length instead. Each begins a quarter of a window after the one before, and
+    only the words that were in no earlier window count, so that every word is judged once, from at least three quarters of a
+    window of earlier words, or from all there are.
+
     Args:
         model: see the module; it is judged where its parameters are, without dropout, and left in its mode.
         tokens: (tokens,) integers, running text; the word before the first is taken to be ``<eos>``.
         end: number of ``<eos>``.
-        piece: how many words are read at once; the result does not depend on it.
+        piece: how many words are read at once by a model without a context; the result does not depend on it.
 
     Returns:
         The sum of −ln P, and over how many words it is.
@@ -115,22 +121,38 @@ def _read(model: nn.Module, tokens: np.ndarray, end: int, piece: int) -> Iterato
     where = next(model.parameters()).device
     targets = torch.from_numpy(tokens.astype(np.int64)).to(where)
     inputs = torch.cat([targets.new_tensor([end]), targets[:-1]])
-    state, was_training = None, model.training
+    context, state, was_training = _context_of(model), None, model.training
     output: Any = model.output
     model.eval()
     try:
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
-            for start in range(0, len(tokens), piece):
-                features, state = model(inputs[None, start : start + piece], state)
-                wanted = targets[start : start + piece]
-                if features.shape[:2] != (1, len(wanted)):
+            for begin, start, stop in _pieces(len(tokens), piece, context):
+                features, state = model(inputs[None, begin:stop], state if context is None else None)
+                if features.shape[:2] != (1, stop - begin):
                     raise ValueError(
-                        f"the model answered for {tuple(features.shape[:2])} words instead of {(1, len(wanted))}"
+                        f"the model answered for {tuple(features.shape[:2])} words instead of {(1, stop - begin)}"
                     )
-                x = features[0].float()  # (time, features)
-                yield x, output(x), wanted
+                x = features[0, start - begin :].float()  # (time, features)
+                yield x, output(x), targets[start:stop]
     finally:
         model.train(was_training)
+
+
+def _context_of(model: nn.Module) -> int | None:
+    """Most words the model can read at once; None where there is no such limit."""
+    context = getattr(model, "context", None)
+    return None if context is None else int(context)
+
+
+def _pieces(tokens: int, piece: int, context: int | None) -> Iterator[tuple[int, int, int]]:
+    """How a text is read: words begin … stop − 1 at once, of which start … stop − 1 are judged."""
+    if context is None:
+        yield from ((start, start, min(start + piece, tokens)) for start in range(0, tokens, piece))
+        return
+    start, stop = 0, min(context, tokens)
+    while start < tokens:
+        yield max(0, stop - context), start, stop
+        start, stop = stop, min(stop + max(1, context // 4), tokens)
 
 
 def perplexity(model: nn.Module, tokens: np.ndarray, *, device: Any = None, end: int = 0) -> float:
@@ -220,17 +242,22 @@ def generate(
     rng, where, was_training = np.random.default_rng(seed), next(model.parameters()).device, model.training
     read = torch.tensor([[vocabulary.end, *vocabulary.encode(prompt).tolist()]], device=where)
     output: Any = model.output
-    state, written = None, []
+    context, state, written, window = _context_of(model), None, [], 0
+    said = read[0].tolist()
     model.eval()
     with torch.no_grad():
         for _ in range(length):
+            if context is not None and window + read.shape[1] > context:  # full: a new window, with half of the old one
+                state, window, read = None, 0, read.new_tensor([said[-max(1, context // 2) :]])
             features, state = model(read, state)
+            window += read.shape[1]
             p = torch.softmax(output(features[0, -1]).double(), dim=0).cpu().numpy()
             if not unknown:
                 p[vocabulary.unknown] = 0
             p = choose(p / p.sum(), temperature, top_k, top_p)
             word = min(int(np.searchsorted(np.cumsum(p), rng.random(), side="right")), int(np.flatnonzero(p)[-1]))
             written.append(word)
+            said.append(word)
             read = read.new_tensor([[word]])
     model.train(was_training)
     return vocabulary.decode(written)
@@ -406,6 +433,9 @@ def train(
         raise ValueError("batch, time, every and sampled must be 1 or more, the rate above 0")
     if precision not in ("float32", "bf16"):
         raise ValueError(f'precision is "float32" or "bf16", not {precision!r}')
+    context = _context_of(model)
+    if context is not None and time > context:
+        raise ValueError(f"the model reads at most {context} words at once; time is {time}")
     if batch % _processes():
         raise ValueError(f"{batch} rows cannot be shared by {_processes()} processes; make batch a multiple of it")
     if len(corpus.train) < 2 * batch:
