@@ -371,8 +371,7 @@ def new_transformer_lm(rng: np.random.Generator, vocabulary: int, context: int, 
 
     ones, zeros, hidden = np.ones(features), np.zeros(features), 4 * features
     return [
-        rng.normal(size=(vocabulary, features)) / np.sqrt(features),
-        0.3 * rng.normal(size=(context, features)) / np.sqrt(features),
+        *(rng.normal(size=(rows, features)) / np.sqrt(features) for rows in (vocabulary, context)),
         *(ones.copy(), zeros.copy(), *(drawn(features, features) for _ in range(4))),
         *(ones.copy(), zeros.copy(), drawn(features, hidden), np.zeros(hidden), drawn(hidden, features), zeros.copy()),
         *(ones.copy(), zeros.copy()),
