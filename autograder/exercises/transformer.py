@@ -618,7 +618,7 @@ def with_einsum(grad_y, x, gain, bias, eps=1e-5):
 CAUSAL = causal_self_attention
 
 # From here on the name means the function: the block's mistakes call it, as they would in a notebook.
-from solutions.attention import causal_self_attention  # type: ignore[assignment]  # noqa: E402
+from solutions.attention import causal_self_attention  # type: ignore[assignment]  # noqa: E402, F811
 
 
 @exercise(ref.transformer_block, points=2)
