@@ -20,7 +20,7 @@ LANDING = ROOT / "assets" / "site" / "landing.md"
 GUIDES = {
     "learn": ("install", "language_models", "feedback_gallery"),
     "teach": ("instructor", "threat_model", "attacks", "cluster"),
-    "look up": ("leaderboard", "errata", "data"),
+    "look up": ("errata", "data"),
 }
 _CHINESE = r"[\u4e00-\u9fff]"
 _TERM = re.compile(rf"\*\*(\S[^*\n]*?)\*\* \(([^()]*{_CHINESE}[^()]*)\)")
