@@ -664,7 +664,9 @@ def site(
 @app.command()
 @guarded
 def train(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="kn3, kn5, fnn, rnn, rnn_lda or rhn.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="kn3, kn5, fnn, rnn, rnn_lda, lstm, awd_lstm, rhn or transformer.")
+    ],
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="A corpus.")] = "king_james",
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", metavar="FOLDER", help="Where your own corpora are: a folder or a zip.")

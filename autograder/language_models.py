@@ -86,6 +86,12 @@ def _highway(corpus: Corpus, **settings: Any) -> nn.Module:
     return HighwayLM(len(corpus.vocabulary), **settings)
 
 
+def _gated(corpus: Corpus, **settings: Any) -> nn.Module:
+    from solutions.gated_lm import LstmLM
+
+    return LstmLM(len(corpus.vocabulary), **settings)
+
+
 def _transformer(corpus: Corpus, **settings: Any) -> nn.Module:
     from solutions.transformer_lm import TransformerLM
 
@@ -112,6 +118,18 @@ RECIPES = {
         _with_topics,
         {"features": 300, "dropout": 0.15, "topics": 40, "memory": 0.95},
         {"batch": 32, "time": 20, "rate": 2e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "lstm": Recipe(
+        "LSTM with tied weights and dropout between its layers, Zaremba et al. 2014",
+        _gated,
+        {"features": 400, "layers": 1, "dropout": 0.4, "shared": True, "drop_connect": 0.0, "tied": True},
+        {"batch": 32, "time": 35, "rate": 3e-3, "clip": 0.5, "draws": 1024, "every": 1000},
+    ),
+    "awd_lstm": Recipe(
+        "LSTM that also leaves out recurrent weights, Merity et al. 2018",
+        _gated,
+        {"features": 400, "layers": 2, "dropout": 0.4, "shared": True, "drop_connect": 0.3, "tied": True},
+        {"batch": 32, "time": 35, "rate": 3e-3, "clip": 0.5, "draws": 1024, "every": 1000},
     ),
     "rhn": Recipe(
         "recurrent highway network of Zilly et al. 2017",

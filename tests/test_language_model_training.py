@@ -655,6 +655,8 @@ FAST = ("--set", "batch=8", "--set", "time=10", "--threads", "1")
 @pytest.mark.parametrize("model", language_models.MODELS)
 def test_one_command_trains_and_judges(model: str) -> None:
     more = ("--epochs", "0.5", "--text", "5", *FAST) if model in language_models.RECIPES else ()
+    if more and "features" in language_models.RECIPES[model].model:
+        more = (*more, "--set", "features=32")
     before = torch.get_num_threads()
     done = RUNNER.invoke(cli.app, ["train", model, "--data", "small", "--seed", "2", "--json", *more])
     torch.set_num_threads(before)
