@@ -85,7 +85,7 @@ def _code(cell: NotebookNode, folded: bool, states: dict[str, Any]) -> NotebookN
     if folded:
         metadata["tags"].append("hide-input")
         given = cell.metadata.nbgrader.grade_id.startswith("given_")
-        what = "code of an earlier chapter" if given else "a solution"
+        what = "the code that is given" if given else "a solution"
         settings |= {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
     alts = [output.get("metadata", {}).get("alt") for output in outputs]
     if alt := " ".join(dict.fromkeys(one for one in alts if one)):

@@ -14,7 +14,7 @@
 # Chapter 9 ended with a complaint: on its way back through time the gradient passes a matrix and a slope at every step, and after
 # fifty steps it has vanished or exploded. A network can only learn to remember what its gradient can still see.
 #
-# Could the state be renewed in a way that lets the gradient pass? Deck C goes there in steps, and so do we. Four ways to renew h, all with
+# Could the state be renewed in a way that lets the gradient pass? Deck C goes there in steps, and so do we. Three ways to renew h, all with
 # the same proposal u_t = tanh(x_t U + h_{t−1} W + b). Guess which of them keeps the gradient over 50 steps, and which of them has a
 # state that stays small. Then run the cells.
 #
