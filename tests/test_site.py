@@ -185,6 +185,9 @@ def test_with_the_network_off_and_no_kernel_every_widget_works(page: Any, built:
             page.goto(
                 f"{address}/play.html", wait_until="networkidle"
             )  # the search index and all, before the server goes
+            page.evaluate("async () => { await window.MathJax?.startup?.promise; }")
+            page.wait_for_timeout(2000)  # on a busy machine the last pieces are asked for after a pause
+            page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
     page.wait_for_function("navigator.onLine === false")
     for name, drive in DRIVES.items():
