@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
 from nbformat import NotebookNode
@@ -50,8 +51,6 @@ def test_the_reference_passes_and_is_judged_alike_twice(solved: NotebookNode) ->
 
 
 def test_the_released_notebook_gets_nothing_and_is_told_why() -> None:
-    import nbformat
-
     graded = grade(nbformat.read(ONE.notebook, as_version=4))
     assert not any(passed(graded).values())
     assert {verdict.kind for verdict in graded.verdicts.values()} == {"unfinished"}
@@ -189,3 +188,25 @@ def test_no_child_and_no_folder_is_left_behind() -> None:
 def test_verdict_first_outputs() -> None:
     verdict: Any = grade(without_markers(instructor_notebook(ONE))).verdicts[FIRST]
     assert [o["output_type"] for o in judge.verdict_outputs(verdict)] == ["display_data"]
+
+
+def test_a_mistake_that_follows_from_another_exercise_names_it() -> None:
+    """In chapter 9 the gradient through time calls the step's: one wrong sign fails both, and the second says why."""
+    one = chapter("09")
+    notebook = without_markers(instructor_notebook(one))
+    right = "grad_z = grad_next * (1 - h_next**2)"
+    assert right in demo.source(notebook, "rnn_step_backward")
+    turned = demo.source(notebook, "rnn_step_backward").replace(right, "grad_z = -grad_next * (1 - h_next**2)")
+    known = {
+        made.name: made for made in exercises(one) if made.name in ("rnn_step_backward", "rnn_forward", "rnn_backward")
+    }
+    released = nbformat.read(one.notebook, as_version=4)
+    graded = judge.grade(
+        demo.with_source(notebook, "rnn_step_backward", turned), known, "follow", Limits(), given=released
+    )
+    note = "It calls `rnn_step_backward`, which does not pass; mend that first, the mistake may lie there alone."
+    assert {name: verdict.passed for name, verdict in graded.verdicts.items()} == {
+        "rnn_step_backward": False, "rnn_forward": True, "rnn_backward": False,
+    }  # fmt: skip
+    assert graded.verdicts["rnn_backward"].notes == (note,)
+    assert graded.verdicts["rnn_step_backward"].notes == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,6 +100,7 @@ def grade(
                 answers = _ask(replay, sheet, notebook.cells, graded.outputs)
                 verdict = _shortened(_judged(sheet, answers))
                 verdict = _with_flags(verdict, exercises[name], sheet, replay, notebook)
+                verdict = _with_follow_on(verdict, graded.verdicts, notebook)
                 graded.verdicts[name], graded.outputs[cell.id] = verdict, verdict_outputs(verdict)
     for position, stopped in replay.stopped.items():
         graded.outputs[notebook.cells[position].id] = [_left_out(stopped)]
@@ -136,13 +138,29 @@ def _with_flags(verdict: Verdict, made: Exercise, sheet: Sheet, replay: Replay, 
     """A verdict with what the instructor should know of how the answers came about; nothing is asked where they are wrong."""
     if not verdict.passed:
         return verdict
-    cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == made.name]
-    source = cells[0].source if cells else ""
     try:
-        found = conduct.flags(made, sheet, source[:50_000], lambda inputs, probe: replay.call(made.name, inputs, probe))
+        found = conduct.flags(
+            made, sheet, _source(notebook, made.name), lambda inputs, probe: replay.call(made.name, inputs, probe)
+        )
     except Exception as error:
         found = (f"How the answer came about could not be observed ({type(error).__name__}).",)
     return replace(verdict, flags=found)
+
+
+def _with_follow_on(verdict: Verdict, before: dict[str, Verdict], notebook: NotebookNode) -> Verdict:
+    """A verdict that says which function of an exercise that does not pass this one calls: the mistake may be there alone."""
+    if verdict.passed or verdict.kind == "unfinished":
+        return verdict
+    source = _source(notebook, verdict.exercise)
+    called = [name for name, one in before.items() if not one.passed and re.search(rf"\b{re.escape(name)}\(", source)]
+    note = "It calls {}, which does not pass; mend that first, the mistake may lie there alone."
+    return replace(verdict, notes=(*verdict.notes, *(note.format(f"`{name}`") for name in called)))
+
+
+def _source(notebook: NotebookNode, name: str) -> str:
+    """A student's cell of an exercise, up to what can be looked through in no time."""
+    cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == name]
+    return cells[0].source[:50_000] if cells else ""
 
 
 def check_of(cell: NotebookNode) -> str | None:
