@@ -40,7 +40,7 @@ def judge(model: nn.Module, corpus: Corpus, ways: tuple[str, ...]) -> dict[str, 
         every word of the test text, and ``chosen``, what the validation text chose.
     """
     from course.kit.language_models import read
-    from solutions.neural_cache import mixture_weights
+    from solutions.neural_cache import cache_probabilities, mixture_weights
 
     end = corpus.vocabulary.end
     valid, test = (read(model, part, end=end) for part in (corpus.valid, corpus.test))
@@ -50,7 +50,7 @@ def judge(model: nn.Module, corpus: Corpus, ways: tuple[str, ...]) -> dict[str, 
     if "cache" in ways:
         window, theta = chosen["cache"] = _choose_cache(corpus, *valid)
         parts["cache"] = tuple(
-            _cached(features, words, window, theta)
+            cache_probabilities(features, words, window, theta)
             for (features, _), words in ((valid, corpus.valid), (test, corpus.test))
         )
     if "kn5" in ways:
@@ -79,22 +79,16 @@ def judge(model: nn.Module, corpus: Corpus, ways: tuple[str, ...]) -> dict[str, 
 
 def _choose_cache(corpus: Corpus, features: np.ndarray, said: np.ndarray) -> tuple[int, float]:
     """Window and θ with which model and cache together are least surprised by the validation text."""
-    from solutions.neural_cache import mixture_weights
+    from solutions.neural_cache import cache_probabilities, mixture_weights
 
     size = float(np.square(features).sum(axis=1).mean())
 
     def nats(window: int, theta: float) -> float:
-        both = np.stack([np.exp(said), _cached(features, corpus.valid, window, theta)])
+        both = np.stack([np.exp(said), cache_probabilities(features, corpus.valid, window, theta)])
         return -float(np.log(mixture_weights(both, 1e-6) @ both).sum())
 
-    tried = {(window, sharp / size): 0.0 for window in _WINDOWS for sharp in _SHARPNESS}
+    tried = [(window, sharp / size) for window in _WINDOWS for sharp in _SHARPNESS]
     return min(tried, key=lambda setting: nats(*setting))
-
-
-def _cached(features: np.ndarray, words: np.ndarray, window: int, theta: float) -> np.ndarray:
-    from solutions.neural_cache import cache_probabilities
-
-    return cache_probabilities(features, words, window, theta)
 
 
 def _perplexity(probabilities: np.ndarray) -> float:

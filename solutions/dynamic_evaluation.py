@@ -29,7 +29,7 @@ def dynamic_log_probabilities(
         (tokens,) float64.
 
     Source:
-        Mikolov et al. 2010, section 3 (dynamic models); the way back: Krause et al. 2018, equation 8 without its weights.
+        Mikolov et al. 2010 (dynamic models); the way back: Krause et al. 2018, here with the same share for every parameter.
     """
     learner = copy.deepcopy(model).eval()
     output: Any = learner.output

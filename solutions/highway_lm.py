@@ -23,7 +23,7 @@ class HighwayLM(nn.Module):
         ValueError: there is no layer.
 
     Source:
-        Zilly et al. 2017, equations 7–9 with the carry gate 1 − t; dropout of Gal and Ghahramani 2016.
+        Zilly et al. 2017, with the carry gate 1 − t; dropout of Gal and Ghahramani 2016.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from solutions.optimisers import Adam, clip_by_global_norm
-from solutions.recurrent import masked_lm_loss, summed_by_word
+from solutions.recurrent import masked_lm_loss, softmax_loss_in_place, summed_by_word
 
 
 # ---- one step of an LSTM ---------------------------------------------------------------------------------------------
@@ -553,18 +553,7 @@ def fused_tied_lm_gradients(
 
     logits = hidden @ embeddings.T  # (time·batch, vocabulary)
     logits += bias
-    logits -= logits.max(axis=1, keepdims=True)
-    places = np.arange(time * batch)
-    score = logits[places, wanted]
-    np.exp(logits, out=logits)
-    total = logits.sum(axis=1)
-    weight = np.full(time * batch, 1 / (time * batch), dtype=w.dtype)
-    if real is not None:
-        weight = (real.ravel() / real.sum()).astype(w.dtype)
-    loss = float(np.sum(weight * (np.log(total) - score), dtype=np.float64))
-    logits *= (weight / total)[:, None]
-    logits[places, wanted] -= weight
-    grad_logits = logits  # in place of the logits
+    loss, grad_logits = softmax_loss_in_place(logits, wanted, None if real is None else real.ravel())
 
     grad_hidden = (grad_logits @ embeddings).reshape(time, batch, -1)
     grad_x, _, _, grad_u, grad_w, grad_b = fused_lstm_backward(grad_hidden, kept, u, w)

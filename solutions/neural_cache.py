@@ -24,7 +24,7 @@ def cache_probabilities(features: np.ndarray, words: np.ndarray, window: int, th
         ValueError: a state is missing, or the cache holds nothing.
 
     Source:
-        Grave et al. 2017, equations 2 and 3.
+        Grave, Joulin and Usunier 2017.
     """
     if features.ndim != 2 or len(features) != len(words):
         raise ValueError(f"each of the {len(words)} words needs a row of features; they have shape {features.shape}")
@@ -43,22 +43,6 @@ def cache_probabilities(features: np.ndarray, words: np.ndarray, window: int, th
         total = np.nansum(weights, axis=1, dtype=np.float64)
         result[start:stop] = np.nansum(weights * same, axis=1, dtype=np.float64) / np.where(total > 0, total, 1)
     return result
-
-
-def with_cache(probabilities: np.ndarray, cached: np.ndarray, share: float) -> np.ndarray:
-    """Let a cache answer with a share of the probability: (1 − λ) P(w) + λ P_cache(w).
-
-    Args:
-        probabilities: (tokens,) what the model said.
-        cached: (tokens,) what :func:`cache_probabilities` said.
-        share: λ, from 0 to below 1.
-
-    Returns:
-        (tokens,) float64; the first word has no cache, so the model answers alone.
-    """
-    mixed = (1 - share) * probabilities + share * cached
-    mixed[:1] = probabilities[:1]
-    return mixed
 
 
 def mixture_weights(probabilities: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:

@@ -437,6 +437,30 @@ def summed_by_word(words: np.ndarray, grad_x: np.ndarray, vocabulary: int) -> np
     return grad
 
 
+def softmax_loss_in_place(logits: np.ndarray, wanted: np.ndarray, real: np.ndarray | None) -> tuple[float, np.ndarray]:
+    """Cross-entropy of rows of logits, and its gradient in the logits' own memory; any float dtype.
+
+    Args:
+        logits: (rows, vocabulary); they are written over.
+        wanted: (rows,) integers.
+        real: (rows,) bool, which rows count; None if all do.
+
+    Returns:
+        loss: nats a row that counts, a float; grad_logits: (rows, vocabulary), the same array.
+    """
+    logits -= logits.max(axis=1, keepdims=True)
+    places = np.arange(len(logits))
+    score = logits[places, wanted]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=1)
+    counts = np.ones(len(logits)) if real is None else real
+    weight = (counts / counts.sum()).astype(logits.dtype)
+    loss = float(np.sum(weight * (np.log(total) - score), dtype=np.float64))
+    logits *= (weight / total)[:, None]
+    logits[places, wanted] -= weight
+    return loss, logits
+
+
 def fused_rnn_lm_gradients(
     parameters: list[np.ndarray], words: np.ndarray, targets: np.ndarray, mask: np.ndarray | None, h0: np.ndarray
 ) -> tuple[float, list[np.ndarray], np.ndarray]:
@@ -477,18 +501,7 @@ def fused_rnn_lm_gradients(
 
     logits = after @ v  # (time·batch, vocabulary)
     logits += c
-    logits -= logits.max(axis=1, keepdims=True)
-    places = np.arange(time * batch)
-    score = logits[places, wanted]
-    np.exp(logits, out=logits)
-    total = logits.sum(axis=1)
-    weight = np.full(time * batch, 1 / (time * batch), dtype=w.dtype)
-    if real is not None:
-        weight = (real.ravel() / real.sum()).astype(w.dtype)
-    loss = float(np.sum(weight * (np.log(total) - score), dtype=np.float64))
-    logits *= (weight / total)[:, None]
-    logits[places, wanted] -= weight
-    grad_logits = logits  # in place of the logits
+    loss, grad_logits = softmax_loss_in_place(logits, wanted, None if real is None else real.ravel())
 
     grad_z = (grad_logits @ v.T).reshape(time, batch, features)  # what each place gets from its own loss
     slopes = 1 - states[1:] ** 2

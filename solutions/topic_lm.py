@@ -19,7 +19,7 @@ class TopicLM(nn.Module):
         memory: γ, how much of the context stays a word.
 
     Source:
-        Mikolov and Zweig 2012, equations 3, 4 and 8; deck A's row RNN-LDA.
+        Mikolov and Zweig 2012; deck A's row RNN-LDA.
     """
 
     def __init__(self, topics: np.ndarray, features: int = 200, dropout: float = 0.0, memory: float = 0.95) -> None:

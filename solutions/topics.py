@@ -27,7 +27,7 @@ def lda_topics(
         ValueError: there is no word or no topic.
 
     Source:
-        Blei, Ng and Jordan 2003, equations 6–8 with a smoothed topic (section 5.4); priors 1/topics and 0.01.
+        Blei, Ng and Jordan 2003, with smoothed topics; priors 1/topics and 0.01.
     """
     if not len(words) or topics < 1:
         raise ValueError("topics need a word, and there must be one topic or more")

@@ -20,14 +20,13 @@ class CausalSelfAttention(nn.Module):
     Args:
         features: size of a place's vector.
         heads: how many; divides features.
-        dropout: share of the attention weights that is left out while it learns.
     """
 
-    def __init__(self, features: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, heads: int) -> None:
         super().__init__()
         if features % heads:
             raise ValueError(f"{features} features cannot be shared by {heads} heads")
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.qkv, self.out = nn.Linear(features, 3 * features), nn.Linear(features, features)
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -48,8 +47,7 @@ class CausalSelfAttention(nn.Module):
         mask = (
             None if before == 0 else torch.ones(x.shape[1], k.shape[2], dtype=torch.bool, device=x.device).tril(before)
         )
-        share = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=share, is_causal=mask is None)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return self.out(y.transpose(1, 2).reshape(x.shape)), (k, v)
 
 

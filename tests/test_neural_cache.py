@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solutions.neural_cache import cache_probabilities, mixture_weights, with_cache
+from solutions.neural_cache import cache_probabilities, mixture_weights
 
 
 def written_out(features: np.ndarray, words: np.ndarray, window: int, theta: float) -> np.ndarray:
@@ -53,11 +53,6 @@ def test_large_states_do_not_overflow() -> None:
     cached = cache_probabilities(features, words, 8, 2.0)
     assert np.isfinite(cached).all()
     assert ((cached >= 0) & (cached <= 1)).all()
-
-
-def test_a_share_for_the_cache() -> None:
-    p, cached = np.array([0.2, 0.4, 0.1]), np.array([0.0, 1.0, 0.0])
-    np.testing.assert_allclose(with_cache(p, cached, 0.25), [0.2, 0.55, 0.075], rtol=1e-15)
 
 
 def test_the_weights_of_a_mixture_are_the_best_there_are() -> None:

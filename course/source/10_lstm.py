@@ -577,7 +577,7 @@ for settings in ({"top_p": 0.9}, {"temperature": 0.7, "top_k": 40}):
     print(f"\n{settings}:", text.replace(" ,", ",").replace(" .", ".").replace(" ;", ";").replace(" :", ":"))
 
 # %% [markdown]
-# The same text, about as many seconds more as there are more gates: 42.4 instead of 49.0. Kneser–Ney with three words, 47.04, is left behind; with
+# The same text, and about a minute of training: 42.4 instead of 49.0. Kneser–Ney with three words, 47.04, is left behind; with
 # five, 41.15, it is still ahead. Try 200 features, dropout 0.1 and two epochs: that takes twice as long, dropout begins to pay, and the five-gram model is
 # passed too. (Last digits differ between machines.)
 #
