@@ -1039,8 +1039,8 @@ def predicts_new_text(outputs, held):
     )
     # Which of them was not carried on in training? The first that does about as well as any.
     anew = {what: perplexity(what) for what in ("the cell", "the state", "state and cell")}
-    what = next(what for what in anew if anew[what] <= 1.02 * min(anew.values()))
-    if anew[what] > limit:
+    what = next((what for what in anew if anew[what] <= 1.02 * min(anew.values())), "state and cell")
+    if not anew[what] <= limit:
         return sentence
     return (
         f"{sentence} With {what} set to 0 before every {time} words it is {anew[what]:.3g}, so it was trained that way."
