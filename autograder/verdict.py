@@ -383,7 +383,7 @@ def _subject(name: str, sheet: Sheet) -> str:
 
 def _call_text(sheet: Sheet, question: Question) -> str:
     inputs = ", ".join(f"{name}={_argument(value)}" for name, value in question.inputs.items())
-    label = f"  – {question.label}" if question.label else ""
+    label = f"  # {question.label}" if question.label else ""
     return f"{sheet.name}({inputs}){label}"
 
 
@@ -392,6 +392,11 @@ def _argument(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.size <= 24:
         body = np.array2string(value, precision=6, separator=", ", max_line_width=10_000).replace("\n", "")
         return f"np.array({' '.join(body.split())})"
+    if isinstance(value, (list, tuple)) and 0 < len(value) <= 6:
+        inside = ", ".join(_argument(entry) for entry in value)
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
     return describe(value)
 
 

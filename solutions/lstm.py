@@ -72,7 +72,7 @@ def lstm_step_backward(
         gates: (batch, 4·features) float64, from `lstm_step`: i, f, g, o after sigmoid or tanh.
         u: (inputs, 4·features) float64.
         w: (features, 4·features) float64.
-        b: (4·features,) float64.
+        b: (4·features,) float64; not needed, here so that the call is like the step's.
 
     Returns:
         grad_x (batch, inputs), grad_h (batch, features), grad_c (batch, features), grad_u (inputs, 4·features), grad_w
@@ -257,7 +257,7 @@ def gru_step_backward(
         gates: (batch, 3·features) float64, from `gru_step`: r, z, n after sigmoid or tanh.
         u: (inputs, 3·features) float64.
         w: (features, 3·features) float64.
-        b: (3·features,) float64.
+        b: (3·features,) float64; not needed, here so that the call is like the step's.
         d: (features,) float64.
 
     Returns:
@@ -346,7 +346,8 @@ def tied_lm_gradients(
         parameters: embeddings, u, w, b, bias as `new_lstm_lm` gives them.
         words: (batch, time) integers, what is read.
         targets: (batch, time) integers, the word after each of them.
-        mask: (batch, time) bool, True where a real word is asked for.
+        mask: (batch, time) bool, True where a real word stands and its next one is asked for; elsewhere state and cell stay as
+            they were.
         state: h and c, (batch, features) float64 each, from the end of the piece before; no gradient goes back into it.
 
     Returns:

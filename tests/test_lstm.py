@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from solved_chapter import run_solved
+from widgets.cases import lstm_steps, numbers, stored_model
 
 from autograder.checking import verdict_of
 from autograder.exercises import lstm as exercises
@@ -17,6 +19,7 @@ from autograder.gradients import disagreement
 from solutions import lstm as ref
 from solutions import recurrent
 from solutions.gated_lm import LstmLM
+from solutions.optimisers import Adam
 
 MASK = np.arange(5) < np.array((3, 5, 1))[:, None]
 
@@ -341,6 +344,65 @@ def test_a_model_that_forgets_at_every_border_is_refused_with_its_name() -> None
     assert verdict.misconception == "state_thrown_away"
 
 
+@pytest.mark.parametrize("at_border", ["the cell", "the state", "state and cell"])
+def test_what_was_set_to_zero_between_pieces_is_told_whatever_the_recipe(at_border: str) -> None:
+    rng = np.random.default_rng(13)
+    text, floor = recurrent.name_sentences(rng, 72, 161, 3)
+    parameters = ref.new_lstm_lm(rng, 8, 16)
+    optimiser = Adam(parameters, 0.02)
+    for _ in range(12):
+        h, c = np.zeros((2, 32, 16))
+        for start in range(0, 160, 6):
+            piece = text[:32, start : start + 7]
+            h, c = h * ("state" not in at_border), c * ("cell" not in at_border)
+            every = np.ones(piece[:, 1:].shape, dtype=bool)
+            _, grads, (h, c) = ref.tied_lm_gradients(parameters, piece[:, :-1], piece[:, 1:], every, (h, c))
+            optimiser.step(grads)
+    outputs = dict(zip(("embeddings", "u", "w", "b", "bias"), parameters, strict=True))
+    said = exercises.predicts_new_text(outputs, {"text": text[32:], "floor": floor, "time": 6})
+    assert said is not None
+    assert f" With {at_border} set to 0 before every 6 words it is 2." in said
+
+
+@pytest.mark.parametrize("name", ["lstm_step", "gru_step", "highway_step"])
+def test_a_sigmoid_that_overflows_at_either_end_is_refused_and_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = getattr(exercises, name)
+    for sigmoid in (lambda z: np.exp(z) / (1 + np.exp(z)), lambda z: 1 - np.exp(-z) / (1 + np.exp(-z))):
+        for seed in (f"frozen:{name}", "one", "two", "three"):
+            sheet = made.sheet(seed)
+            with monkeypatch.context() as patch, np.errstate(all="ignore"):
+                patch.setattr(ref, "sigmoid", sigmoid)
+                verdict = verdict_of(sheet, made.reference)
+            assert (verdict.passed, verdict.diagnosis) == (False, "overflow"), seed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lstm_step",
+        "lstm_step_backward",
+        "lstm_backward",
+        "gru_step",
+        "gru_step_backward",
+        "highway_step",
+        "tied_lm_gradients",
+    ],
+)
+def test_the_first_call_that_a_verdict_shows_can_be_pasted(name: str) -> None:
+    one = getattr(exercises, name)
+    for seed in (f"frozen:{name}", "one"):
+        sheet = one.sheet(seed)
+        called = dict(verdict_of(sheet, lambda *_, **__: None).evidence)["called"]
+        answer = eval(called, {"np": np, name: one.reference})
+        want = sheet.questions[0].expected.value
+        for got, expected in zip(_flat(answer), _flat(want), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def _flat(value: Any) -> list[Any]:
+    return [part for entry in value for part in _flat(entry)] if isinstance(value, (list, tuple)) else [value]
+
+
 def test_training_reaches_the_stated_perplexity_with_other_seeds() -> None:
     for seed in (11, 12):
         rng = np.random.default_rng(seed)
@@ -366,7 +428,7 @@ def run() -> tuple[str, dict[str, Any]]:
         "f h + (1 − f) u  gradient at lag 10      0.26, at lag 50     0.045; largest |h| 0.4",
         "gates i f g o: [0.5  0.75 0.5  0.25]  c 1.7500, h 0.2353",
         "to z_i, z_f, z_g, z_o: [0.0036 0.0107 0.0107 0.1765]  to the cell before: 0.0213",
-        "by differences: to the cell before 0.0213",
+        "by differences:        [0.0036 0.0107 0.0107 0.1765]  to the cell before: 0.0213",
         "∂loss/∂W[1, 3]: yours 0.007964, by differences 0.007964",
         "gradient at the padded places: 0.0",
         "tanh network:   lag 10 0.11, lag 50 3.9e-06",
@@ -386,12 +448,16 @@ def test_the_chapter_prints(run: tuple[str, dict[str, Any]], line: str) -> None:
 
 
 def test_the_cells_carry_the_name_and_said_shows_it(run: tuple[str, dict[str, Any]]) -> None:
-    rows = re.findall(r"(\S+) +cells +(\S+) apart, states (\S+); .* next: (\S+) \S+ or (\S+) ", run[0])
+    pattern = r"(\S+) +cells +(\S+) apart, states (\S+); forget (\S+), output (\S+); next: (\S+) \S+ or (\S+) "
+    rows = re.findall(pattern, run[0])
     assert [row[0] for row in rows] == ["Bob/Dee", "some", "all", "any", "said"]
-    cells, states = (np.array([float(row[k]) for row in rows]) for k in (1, 2))
-    assert cells.min() > 0.8 * cells[0]
+    cells, states, forget, output = (np.array([float(row[k]) for row in rows]) for k in (1, 2, 3, 4))
+    assert cells.min() > 0.9 * cells[0]
+    assert (states < 0.7 * cells).all()
     assert states.argmax() == 4
-    assert rows[-1][3:] == ("Bob", "Dee")
+    assert forget.argmin() == output.argmin() == 0
+    assert forget[1:4].min() > 0.6
+    assert rows[-1][5:] == ("Bob", "Dee")
     yours = re.search(r"blind for names \S+, yours (\S+)\n", run[0])
     assert yours is not None
     assert float(yours[1]) < 1.06 * 2.182
@@ -403,7 +469,9 @@ def test_shut_gates_are_blind_for_a_while_and_zeros_for_good(run: tuple[str, dic
     assert max(after["forget bias 1"]) < 1.1
     assert after["forget bias −4"][0] > 1.2
     assert after["forget bias −4"][1] < 1.1
-    assert min(after["zeros"]) > 1.26
+    assert min(after["zeros"]) > 3.7  # worse than knowing nothing
+    knowing_nothing = 8 / 2.182
+    assert knowing_nothing == pytest.approx(3.7, abs=0.05)
 
 
 def test_the_real_run_beside_chapter_9(run: tuple[str, dict[str, Any]]) -> None:
@@ -421,10 +489,25 @@ def test_numbers_on_paper() -> None:
     np.testing.assert_allclose(made[5], [0.0036, 0.0107, 0.0107, 0.1765], atol=5e-5)
     assert made[2][0, 0] == pytest.approx(0.0213, abs=5e-5)
     assert math.tanh(1.75) == pytest.approx(0.9414, abs=5e-5)
-    assert 0.25 * (1 - math.tanh(1.75) ** 2) == pytest.approx(0.0285, abs=6e-5)
+    assert math.tanh(1.75) == pytest.approx(0.94138, abs=5e-6)
+    at_c = 0.25 * (1 - 0.94138**2)
+    assert at_c == pytest.approx(0.0285, abs=5e-5)
     lstm, gru = torch.nn.LSTM(200, 200), torch.nn.GRU(200, 200)
     counts = [sum(p.numel() for name, p in net.named_parameters() if name != "bias_hh_l0") for net in (lstm, gru)]
     assert counts == [320_800, 240_600]  # and d, 200 more
+
+
+def test_unit_4_of_the_map_of_gates_carries_an_open_quotation() -> None:
+    stored = stored_model("gate_map_model")
+    text = (Path(__file__).parents[1] / "assets" / "widgets" / "gate_map.mjs").read_text(encoding="utf-8")
+    sentences = dict(re.findall(r'^  (plain|quotation): "(.*)"\.split', text, re.M))
+    for name, sentence in sentences.items():
+        said = sentence.split()
+        rows = np.array([[float(each == word) for each in stored["words"]] for word in [".", *said]])
+        steps = numbers(lstm_steps(rows, *(np.array(stored[name]) for name in "uwb")))[1:]
+        negative = [word for word, step in zip(said, steps, strict=True) if step["c"][3] < 0]
+        assert negative == (said[said.index("says") : said.index("”")] if name == "quotation" else [])
+    assert len(sentences) == 2
 
 
 # ---- the fused model -----------------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_not_written_yet_is_not_an_error() -> None:
 
 def test_the_evidence_shows_call_answer_expectation_and_own_line() -> None:
     shown = evidence(verdict(lambda x, factor: x + factor))
-    assert shown["called"] == "scale(x=np.array([[ 1. , -2. , 0.5]]), factor=2)  – small"
+    assert shown["called"] == "scale(x=np.array([[ 1. , -2. , 0.5]]), factor=2)  # small"
     assert shown["returned"].startswith("[[3. , 0. , 2.5]]")
     assert shown["expected"].startswith("[[ 2., -4.,  1.]]")
     assert evidence(verdict(raises))["your line"].endswith("return x @ np.ones(7)")

@@ -92,7 +92,7 @@ check("row_means", hasty_row_means)
 # | --- | --- |
 # | first sentence | the cause, when your answers are those of a known mistake |
 # | First difference | where your answer and the right one part |
-# | Called | the call, to paste into a cell of your own |
+# | Called | the call, to paste into a cell of your own; arrays of more than 24 numbers are only described |
 # | Returned, Expected | both answers, with shape and dtype |
 # | where it differs | a small picture of the answer, wrong entries crossed out |
 #
