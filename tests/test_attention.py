@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from autograder.gradients import disagreement
 from course.kit.language_models import _pieces, evaluate, generate, train
 from solutions import attention as ref
+from solutions.recurrent import name_sentences
 from solutions.transformer_lm import TransformerLM, gpt2_names, load_gpt2
 
 REAL = np.array([[True] * 5, [True, True, True, False, False], [False, False, True, True, True], [False] * 5])
@@ -389,3 +391,95 @@ def test_a_file_in_another_layout_is_told(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="not in GPT-2's layout"):
         load_gpt2(tmp_path / "other.safetensors", heads=2)
+
+
+def test_training_reaches_the_stated_perplexity_with_other_seeds() -> None:
+    from autograder.exercises import transformer as exercises
+
+    for seed in (11, 12):
+        rng = np.random.default_rng(seed)
+        (text, floor), (new, _) = (name_sentences(rng, rows, words, 1) for rows, words in ((16, 121), (40, 301)))
+        outputs = dict(zip(exercises.PARAMETERS, ref.train_transformer_lm(text, 8, 8, 40, rng), strict=True))
+        assert exercises.predicts_new_text(outputs, {"text": new, "floor": floor / 1.08}) is None
+
+
+@pytest.mark.parametrize("seed", ["one", "two"])
+def test_every_gradient_exercise_agrees_with_differences(seed: str) -> None:
+    from autograder.exercises import transformer as exercises
+
+    exercises.attention_backward.verify(seed)
+    exercises.layer_norm_backward.verify(seed)
+
+
+# ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def run() -> tuple[str, dict[str, Any]]:
+    """What the solved chapter prints, and its names afterwards."""
+    from solved_chapter import run_solved
+
+    return run_solved("12_transformer")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "weights of each word for itself: [0.945 0.999 0.923 0.798]",
+        "shuffled words, shuffled outputs: True",
+        "mean weight for itself, 2, 8, 32, 128 features: [0.2   0.802 1.    1.   ]",
+        "[[0.8415 0.5403 0.01   1.    ]]",
+        "products at distance 3: 12.2724 12.2724 12.2724",
+        "d =   64, raw   : variance    65.6, largest of 8 weights 0.88",
+        "d = 1024, raw   : variance  1010.6, largest of 8 weights 0.97",
+        "d = 1024, scaled: variance     1.0, largest of 8 weights 0.36",
+        "weights [[0.8044 0.1956 0.    ]] y [[11.956]]",
+        "grad_k[0, 1]: 0.759230, by differences 0.759230",
+        "weight is 1 whatever its query: True",
+        "another token 3 moves positions 0 … 5 by [0.    0.    0.    0.67  0.272 0.133]",
+        "sum of grad_x in each row: True",
+        "along x̂: True",
+        "word by word with the cache equals all at once: True",
+        "lowest possible 1.861, blind for names 2.632",
+    ],
+)
+def test_the_chapter_prints(run: tuple[str, dict[str, Any]], line: str) -> None:
+    assert line in run[0]
+
+
+def test_every_number_of_the_paper_examples() -> None:
+    y, weights = ref.attention(
+        np.array([[2.0, 0.0]]),
+        np.array([[1.0, 1.0], [0.0, 3.0], [2.0, 5.0]]),
+        np.array([[10.0], [20.0], [30.0]]),
+        np.array([[True, True, False]]),
+    )
+    np.testing.assert_allclose(weights, [[0.8044, 0.1956, 0]], atol=5e-5)
+    assert y[0, 0] == pytest.approx(11.956, abs=5e-4)
+    assert math.exp(2 / math.sqrt(2)) == pytest.approx(4.1133, abs=5e-5)
+    normed = ref.layer_norm(np.array([1.0, 3.0]), np.ones(2), np.zeros(2), eps=0.0)
+    np.testing.assert_allclose(normed, [-1, 1])
+
+
+def test_the_real_run_beside_chapter_9s(run: tuple[str, dict[str, Any]]) -> None:
+    trained = re.search(r"yours (\S+)\n", run[0])
+    assert trained is not None
+    assert float(trained[1]) < 1.2 * 1.861
+    found = re.search(r"\nperplexity (\S+)\n", run[0])
+    assert found is not None
+    assert 45 < float(found[1]) < 58
+    assert run[0].count("and the king said unto") == 3
+
+
+def test_a_future_token_that_is_read_is_named() -> None:
+    from autograder.checking import verdict_of
+    from autograder.exercises import transformer as exercises
+
+    def one_too_far(x, real, wq, wk, wv, wo, heads):  # type: ignore[no-untyped-def]
+        q, k, v = (ref.split_heads(x @ w, heads) for w in (wq, wk, wv))
+        mask = np.tri(x.shape[1], k=1, dtype=bool) & real[:, None, None]
+        return ref.merge_heads(ref.attention(q, k, v, mask)[0]) @ wo
+
+    verdict = verdict_of(exercises.CAUSAL.sheet("future"), one_too_far)
+    assert not verdict.passed
+    assert "position 1 reads token 2: another token 2 moved" in " ".join(
+        [verdict.headline, *(t for _, t in verdict.evidence)]
+    )
