@@ -955,11 +955,11 @@ def later_words_in_view(streams, vocabulary, context, epochs, rng):
 
 @train_transformer_lm.variant
 def without_clipping(streams, vocabulary, context, epochs, rng):
-    parameters = new_transformer_lm(rng, vocabulary, context, 24)
-    optimiser, starts = Adam(parameters, 0.01), list(range(0, streams.shape[1] - 1, context))
+    parameters = new_transformer_lm(rng, vocabulary, context, 14)
+    optimiser, starts = Adam(parameters, 0.015), list(range(0, streams.shape[1] - 1, context))
     for step in range(epochs * len(starts)):
         piece = streams[:, starts[step % len(starts)] :][:, : context + 1]
-        optimiser.lr = 0.01 * (1 - step / (epochs * len(starts)))
+        optimiser.lr = 0.015 * (1 - step / (epochs * len(starts)))
         real = np.full((len(piece), piece.shape[1] - 1), True)
         optimiser.step(transformer_lm_gradients(parameters, piece[:, :-1], piece[:, 1:], real)[1])
     return tuple(parameters)
@@ -967,7 +967,7 @@ def without_clipping(streams, vocabulary, context, epochs, rng):
 
 @train_transformer_lm.variant
 def with_a_warm_up(streams, vocabulary, context, epochs, rng):
-    parameters = new_transformer_lm(rng, vocabulary, context, 20)
+    parameters = new_transformer_lm(rng, vocabulary, context, 18)
     optimiser, step = Adam(parameters, lr=0.02), 0
     read, answers = streams[:, :-1], streams[:, 1:]
     cuts = range(context, read.shape[1], context)
