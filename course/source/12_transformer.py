@@ -72,8 +72,7 @@ print("mean weight for itself, 2, 8, 32, 128 features:", np.round(longer, 3))
 # | only pairs of words are related, and linearly | layers one upon another, each with a network for every place |
 #
 # Two more come with language models: scores grow with the number of features, and a word may not read its successor.
-
-# %% [markdown]
+#
 # ## Positions
 #
 # **Position encodings** (位置编码) give each place p a vector: sines and cosines of angles that turn at different speeds,
@@ -107,8 +106,7 @@ PositionalMap()
 # %% [markdown]
 # The product of two encodings depends on their distance alone, for sin a sin b + cos a cos b = cos(a − b). It is largest for the place itself. In the
 # map, move the position: the curve of products moves along and keeps its shape. Which features still tell positions 1 and 2 apart, and which 1 and 30?
-
-# %% [markdown]
+#
 # ## Queries, keys, values
 #
 # Three matrices give each word three vectors: a **query** (查询) q = xW_Q, what it looks for; a **key** (键) k = xW_K, what it can be found by; a
@@ -244,7 +242,7 @@ AttentionExplorer()
 # Positions 0 to 2 have not moved at all.
 #
 # In the explorer four heads read one sentence. Whom does "it" look at? Switch the causal mask on: which words lose what they looked at, and why does "it"
-# lose nothing? Then take the scaling away and widen the head to 256.
+# lose next to nothing? Then take the scaling away and widen the head to 256: what is left of the second-best word?
 #
 # The way back puts your 12.3 between the four products. It is given.
 
@@ -445,6 +443,9 @@ while len(tune) < 27:
 print("do mi so, and on:", " ".join(TONES[tone] for tone in tune))
 
 # %% [markdown]
+# Two places back from the last tone, and three from the tone to come, stands the one that is heard again. A head that looks five places back has found the echo before it, which
+# is mostly the same tone. Nobody has told them the distance; the loss has. Had you guessed 3?
+#
 # ## Real run: the King James text
 #
 # The same model in PyTorch, with two blocks, four heads and dropout, on the text of chapters 8 and 9. `perplexity` reads it in overlapping windows, so that each
@@ -483,8 +484,7 @@ for settings in ({"temperature": 0.7, "top_k": 40}, {"top_p": 0.9}, {}):
 # Read once, the text brings this small Transformer past chapter 8's Kneser–Ney bigrams, 65.98, but not to chapter 9's recurrent network, which read it one and a half times in less time.
 # Attention assumes nothing about order or nearness and has to learn both from data: it needs more text, more steps, or more layers. Its greatest strength does not show on
 # so small a machine: all places of a window are learned from at once, which keeps a large one busy. (Last digits differ between machines.)
-
-# %% [markdown]
+#
 # ## Where it goes wrong
 #
 # | mistake | symptom |
