@@ -316,7 +316,7 @@ def test_it_writes_on_beyond_its_context_and_the_cache_changes_no_word() -> None
 
 def test_it_learns_and_refuses_pieces_longer_than_its_context() -> None:
     corpus = small_corpus()
-    history = train(model_of(), corpus, epochs=1.0, batch=8, time=12, rate=1e-2, sampled=30, progress=False)
+    history = train(model_of(), corpus, epochs=3.0, batch=8, time=12, rate=1e-2, sampled=30, progress=False)
     assert history.perplexity < 0.5 * WORDS
     with pytest.raises(ValueError, match="at most 12 words at once; time is 13"):
         train(model_of(), corpus, epochs=0.1, time=13, progress=False)

@@ -23,6 +23,7 @@
 
 # %%
 import math
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
