@@ -509,6 +509,7 @@ def mutants(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Chapters; all when none is named.")
     ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Try only every Nth mutant.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure the checks: wrong programs must fail and be named, honest ones must pass."""
@@ -516,7 +517,7 @@ def mutants(
 
     wanted = [chapter(name) for name in names] if names else chapters()
     with known_errors(), progress("making mutants", quiet=as_json) as report:
-        data = measuring.measure(wanted, report).to_data()
+        data = measuring.measure(wanted, report, every=every).to_data()
     if as_json:
         say(data)
     else:

@@ -49,7 +49,7 @@ def thaw(content: bytes) -> dict[str, Sheet]:
 
 
 def says_the_same(first: bytes, second: bytes) -> bool:
-    """Whether two frozen files carry the same questions, up to rounding in the last bits."""
+    """Whether two frozen files carry the same questions, up to what rounding on another processor makes of them."""
     try:
         a, b = thaw(first), thaw(second)
     except Exception:
@@ -135,7 +135,8 @@ def _alike(a: Any, b: Any) -> bool:
             return False
         if first.dtype.kind in "fc":
             scale = float(np.max(np.abs(first[np.isfinite(first)]), initial=0.0))
-            return bool(np.allclose(first, second, rtol=1e-9, atol=1e-12 * scale + 1e-300, equal_nan=True))
+            # Processors round sums differently, and hundreds of training steps make 1e-16 of it into 1e-9 of the largest number.
+            return bool(np.allclose(first, second, rtol=1e-9, atol=1e-8 * scale + 1e-300, equal_nan=True))
         return bool(np.array_equal(first, second))
     if type(a) is not type(b):
         return False

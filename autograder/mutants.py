@@ -13,7 +13,8 @@ import multiprocessing
 import os
 import tomllib
 import warnings
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
@@ -92,14 +93,17 @@ def interval(count: int, total: int) -> dict[str, float | int]:
 
 
 def measure(
-    chapters: list[Chapter], progress: Callable[[str, int, int], None] | None = None, workers: int | None = None
+    chapters: list[Chapter],
+    progress: Callable[[str, int, int], None] | None = None,
+    workers: int | None = None,
+    every: int = 1,
 ) -> Tally:
-    """Measure the checks of some chapters, in parallel."""
+    """Measure the checks of some chapters, in parallel; see :func:`measure_exercise` for `every`."""
     names = [made.name for chapter in chapters for made in exercises(chapter)]
     total = Tally()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or max(1, os.cpu_count() or 1), mp_context=context) as pool:
-        futures = {pool.submit(measure_exercise, name): name for name in names}
+        futures = {pool.submit(measure_exercise, name, every): name for name in names}
         for done, future in enumerate(as_completed(futures), 1):
             if progress:
                 progress(futures[future], done, len(names))
@@ -108,20 +112,26 @@ def measure(
     return total
 
 
-def measure_exercise(name: str) -> Tally:
-    """Measure one exercise."""
+def measure_exercise(name: str, every: int = 1) -> Tally:
+    """Measure one exercise.
+
+    Args:
+        name: of the exercise.
+        every: how many mutants there are for each one that is tried; the first is another one in each exercise, the same in
+            each run. Variants and misconceptions are all tried.
+    """
     made = all_exercises()[name]
     if any("torch" in source_of(variant) for variant in made.variants):
         importlib.import_module("torch")  # it takes seconds, which are not the first variant's
     sheets = [made.sheet(seed) for seed in SEEDS]
     tally = Tally()
     known = equivalents().get(name, {})
-    for mutant in mutants_of(made.reference):
+    for mutant in mutants_of(made.reference)[zlib.crc32(name.encode()) % every :: every]:
         tally.mutants += 1
         verdicts = _verdicts(sheets, _compiled(mutant.source, made), bank=False)
-        if any(not verdict.passed for verdict in verdicts):
+        first = next((verdict for verdict in verdicts if not verdict.passed), None)
+        if first is not None:  # a mutant that one sheet has killed is not asked by another
             tally.killed += 1
-            first = next(verdict for verdict in verdicts if not verdict.passed)
             numbers = first.kind in ("value", "nan", "shape")
             tally.diagnosed += bool(first.diagnosis)
             if numbers and mutant.kind in EXPECTED and first.diagnosis:
@@ -141,11 +151,11 @@ def measure_exercise(name: str) -> Tally:
                 break
     for mistake in made.mistakes:
         tally.misconceptions += 1
-        verdicts = _verdicts(sheets, mistake.implementation)
-        if all(verdict.misconception == mistake.name for verdict in verdicts):
+        found = list(_verdicts(sheets, mistake.implementation))
+        if all(verdict.misconception == mistake.name for verdict in found):
             tally.named_first += 1
             continue
-        said = next(v for v in verdicts if v.misconception != mistake.name)
+        said = next(v for v in found if v.misconception != mistake.name)
         row = {"exercise": name, "misconception": mistake.name, "said": said.headline}
         (tally.named_wrongly if said.misconception else tally.unnamed).append(row)
     return tally
@@ -164,10 +174,13 @@ def _compiled(source: str, made: Exercise) -> Any:
     return namespace[made.name]
 
 
-def _verdicts(sheets: list[Sheet], function: Any, bank: bool = True) -> list[Verdict]:
-    with warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")
-        return [judge(sheet, _answers(sheet, function), bank=bank) for sheet in sheets]
+def _verdicts(sheets: list[Sheet], function: Any, bank: bool = True) -> Iterator[Verdict]:
+    """One verdict a sheet, each made when it is asked for."""
+    for sheet in sheets:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            verdict = judge(sheet, _answers(sheet, function), bank=bank)
+        yield verdict
 
 
 def _answers(sheet: Sheet, function: Any) -> list[Answer]:

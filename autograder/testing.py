@@ -25,8 +25,11 @@ def missing_tools() -> list[str]:
 
 
 def pytest_arguments(full: bool, more: list[str]) -> list[str]:
-    """Pytest's arguments: two processes, without the tests marked ``full``, unless they are asked for."""
-    return ["-n", "2", *([] if full else ["-m", "not full"]), *more]
+    """Pytest's arguments: two processes, without the tests marked ``full``, unless they are asked for.
+
+    A file's tests run in one process, so what a file sets up is set up once.
+    """
+    return ["-n", "2", "--dist", "loadfile", *([] if full else ["-m", "not full"]), *more]
 
 
 def run(full: bool, more: list[str], tell: Callable[[str], None]) -> int:

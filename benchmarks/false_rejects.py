@@ -27,7 +27,7 @@ def ask(name: str, first: int, last: int) -> tuple[str, int, list[dict[str, str]
         functions = [made.reference, *(made.variants if number % 10 == 0 else [])]
         for function in functions:
             asked += 1
-            verdict = _verdicts([sheet], function)[0]
+            (verdict,) = _verdicts([sheet], function)
             if not verdict.passed:
                 refused.append(
                     {"exercise": name, "program": function.__name__, "seed": str(number), "said": verdict.headline}

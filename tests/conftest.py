@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+
+# Test processes side by side share the cores: with a thread for each core in each of them, they would wait for one another.
+# NumPy and PyTorch read this when they are first imported, and what a test starts inherits it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from autograder import progress
 

@@ -121,8 +121,17 @@ def test_the_token_is_not_on_the_command_line(tmp_path):
 
 # ---- test ------------------------------------------------------------------------------------------------------------
 def test_slow_tests_are_left_out_unless_wanted():
-    assert testing.pytest_arguments(False, ["-k", "lab"]) == ["-n", "2", "-m", "not full", "-k", "lab"]
-    assert testing.pytest_arguments(True, []) == ["-n", "2"]
+    assert testing.pytest_arguments(False, ["-k", "lab"]) == [
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "-m",
+        "not full",
+        "-k",
+        "lab",
+    ]
+    assert testing.pytest_arguments(True, []) == ["-n", "2", "--dist", "loadfile"]
 
 
 def test_pytest_gets_unknown_arguments(monkeypatch):
