@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from solutions.attention import fused_causal_attention, fused_causal_attention_backward
 from solutions.lstm import fused_tied_lm_gradients, new_lstm_lm
 from solutions.recurrent import fused_rnn_lm_gradients, new_rnn_lm
 
@@ -104,6 +105,35 @@ def lstm(features: int, vocabulary: int, batch: int, steps: int) -> tuple[Step, 
     return ours, theirs
 
 
+def attention(features: int, heads: int, batch: int, steps: int) -> tuple[Step, Step]:
+    """A causal self-attention layer with its four matrices; the loss is half the mean square of what it gives."""
+    rng = np.random.default_rng(0)
+    w_qkv, wo = (
+        rng.normal(size=(features, n * features)).astype(np.float32) / np.float32(features**0.5) for n in (3, 1)
+    )
+    x = rng.normal(size=(batch, steps, features)).astype(np.float32)
+
+    def ours() -> tuple[float, list[np.ndarray]]:
+        y, kept = fused_causal_attention(x, w_qkv, wo, heads)
+        flat = y.ravel()
+        loss = float(flat @ flat) / (2 * y.size)
+        y *= np.float32(1 / y.size)  # the gradient, in the answer's own memory
+        return loss, list(fused_causal_attention_backward(y, kept))
+
+    learned = [torch.tensor(a, requires_grad=True) for a in (x, w_qkv, wo)]
+
+    def theirs() -> tuple[float, list[np.ndarray]]:
+        for parameter in learned:
+            parameter.grad = None
+        made = (learned[0] @ learned[1]).view(batch, steps, 3, heads, features // heads).permute(2, 0, 3, 1, 4)
+        y = torch.nn.functional.scaled_dot_product_attention(*made.unbind(0), is_causal=True)
+        loss = (y.transpose(1, 2).reshape(batch, steps, features) @ learned[2]).square().mean() / 2
+        loss.backward()
+        return loss.item(), [p.grad.numpy() for p in learned if p.grad is not None]
+
+    return ours, theirs
+
+
 #: Name → (maker, its settings); more layers come with their chapters.
 LAYERS: dict[str, tuple[Callable[..., tuple[Step, Step]], dict[str, int]]] = {
     "Elman 64, 1,000 words": (elman, {"features": 64, "vocabulary": 1_000, "batch": 20, "steps": 35}),
@@ -112,6 +142,9 @@ LAYERS: dict[str, tuple[Callable[..., tuple[Step, Step]], dict[str, int]]] = {
     "LSTM 64, 1,000 words": (lstm, {"features": 64, "vocabulary": 1_000, "batch": 20, "steps": 35}),
     "LSTM 200, 1,000 words": (lstm, {"features": 200, "vocabulary": 1_000, "batch": 20, "steps": 35}),
     "LSTM 200, 10,000 words": (lstm, {"features": 200, "vocabulary": 10_000, "batch": 20, "steps": 35}),
+    "attention 128, 4 heads": (attention, {"features": 128, "heads": 4, "batch": 20, "steps": 35}),
+    "attention 256, 8 heads": (attention, {"features": 256, "heads": 8, "batch": 20, "steps": 35}),
+    "attention 128, 256 words": (attention, {"features": 128, "heads": 4, "batch": 4, "steps": 256}),
 }
 
 
@@ -159,7 +192,7 @@ def main() -> None:
         return
     for name, text in settings().items():
         print(f"{name}: {text}")
-    print("float32, 20 texts of 35 words, loss and all gradients; median milliseconds")
+    print("float32, 20 texts of 35 words (4 of 256 where the row says so), loss and all gradients; median milliseconds")
     for name, row in rows.items():
         print(f"{name:24} NumPy {row['numpy_ms']:7.2f}  torch {row['torch_ms']:7.2f}  NumPy/torch {row['ratio']:.2f}")
 

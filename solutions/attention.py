@@ -1,7 +1,8 @@
-"""Self-attention by hand, from one weighted mean to a Transformer language model, with every gradient."""
+"""Chapter 12: self-attention by hand, from one weighted mean to a Transformer language model, with every gradient."""
 
 import numpy as np
 
+from solutions.optimisers import Adam, clip_by_global_norm
 from solutions.recurrent import masked_lm_loss
 
 #: Heads of the small language model.
@@ -33,6 +34,24 @@ def sinusoidal_encodings(positions: np.ndarray, features: int) -> np.ndarray:
 
 
 # ---- scaled dot-product attention ------------------------------------------------------------------------------------
+def raw_self_attention(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Let every word of a sequence become a mean of all words, weighted by how alike they are.
+
+    Args:
+        x: (time, features) float64.
+
+    Returns:
+        y: (time, features) and weights: (time, time), float64; each row of the weights adds up to 1.
+
+    Source:
+        Deck C, y_i = Σ_j α_ij x_j, with α the softmax of x_i · x_j.
+    """
+    scores = x @ x.T  # (time, time)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    weights = e / e.sum(axis=1, keepdims=True)
+    return weights @ x, weights
+
+
 def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scaled dot-product attention: a softmax over the keys that may be seen, then a weighted mean of the values.
 
@@ -57,6 +76,11 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray) -> 
     weights = e / np.where(total > 0, total, 1.0)  # nothing to see: zeros instead of 0/0
     return weights @ v, weights
     ### END SOLUTION
+
+
+def attended(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What `attention` gives, without the weights: the function that `attention_backward` differentiates."""
+    return attention(q, k, v, mask)[0]
 
 
 def attention_backward(
@@ -397,6 +421,61 @@ def transformer_lm_gradients(
     grad_positions = np.zeros_like(positions)
     grad_positions[: words.shape[1]] = grad_x.sum(axis=0)
     return loss, [grad_embeddings, grad_positions, *grad_block, grad_gain, grad_bias]
+
+
+def echo_text(rng: np.random.Generator, rows: int, words: int, back: int) -> tuple[np.ndarray, float]:
+    """Draw text that repeats itself: each word is the one `back` places earlier, nine times in ten; else any of the eight.
+
+    Args:
+        rng: where it is drawn.
+        rows: how many texts.
+        words: words a text.
+        back: the distance of the echo; the first `back` words are any words.
+
+    Returns:
+        text: (rows, words) int64 from 0 to 7, and floor: the perplexity that no model can beat on long text, a float.
+    """
+    text, echoed = rng.integers(8, size=(rows, words)), rng.random((rows, words)) < 0.9
+    for t in range(back, words):
+        text[:, t] = np.where(echoed[:, t], text[:, t - back], text[:, t])
+    other = 0.1 / 8  # a word that is drawn anew may be the old one, too
+    same = 0.9 + other
+    return text, float(np.exp(-same * np.log(same) - 7 * other * np.log(other)))
+
+
+def train_transformer_lm(
+    streams: np.ndarray, vocabulary: int, context: int, epochs: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Train a Transformer language model on running text, a window of `context` words at a time.
+
+    Args:
+        streams: (batch, words) integers from 0 to vocabulary − 1, without padding; each row is one text.
+        vocabulary: how many word numbers there are.
+        context: words a window, at most.
+        epochs: how often the whole text may be read.
+        rng: where all random numbers come from.
+
+    Returns:
+        The parameters as `new_transformer_lm` describes them, with any even number of features; finite. On new text of the same
+        kind, each word predicted from at least half a window of earlier words, the perplexity must be at most 1.3 times the
+        lowest possible one.
+
+    Source:
+        Radford et al. 2018; deck A, "Transformer language model".
+    """
+    ### BEGIN SOLUTION
+    features, lr, limit = 16, 0.02, 1.0
+    parameters = new_transformer_lm(rng, vocabulary, context, features)
+    optimiser = Adam(parameters, lr)
+    for epoch in range(epochs):
+        optimiser.lr = lr * (1 - epoch / epochs)  # shorter steps towards the end
+        for start in range(0, streams.shape[1] - 1, context):
+            piece = streams[:, start : start + context + 1]  # one word more, the last answer
+            words, targets = piece[:, :-1], piece[:, 1:]
+            _, grads = transformer_lm_gradients(parameters, words, targets, np.ones_like(words, dtype=bool))
+            optimiser.step(clip_by_global_norm(grads, limit)[0])
+    return parameters
+    ### END SOLUTION
 
 
 # ---- the same, fast --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,6 @@ def test_attention_and_its_gradients_equal_torchs(lead: tuple[int, ...], masked:
         np.testing.assert_allclose(got, want.grad.numpy(), rtol=1e-11, atol=1e-12)
 
 
-def attended(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The output alone, to be differentiated."""
-    return ref.attention(q, k, v, mask)[0]
-
-
 def test_attention_with_rows_that_see_nothing_by_differences() -> None:
     rng = np.random.default_rng(1)
     mask = np.array([[True, False, True], [False, False, False], [False, True, False], [True, True, True]])
@@ -84,9 +80,9 @@ def test_attention_with_rows_that_see_nothing_by_differences() -> None:
     given["grad_y"] = drawn(rng, *y.shape)
     grads = ref.attention_backward(given["grad_y"], given["q"], given["k"], given["v"], mask, weights)
     assert not grads[0][:, 1].any()
-    assert disagreement(attended, given, ("q", "k", "v"), "grad_y", grads) == ""
+    assert disagreement(ref.attended, given, ("q", "k", "v"), "grad_y", grads) == ""
     assert "gradient of k" in disagreement(
-        attended, given, ("q", "k", "v"), "grad_y", (grads[0], grads[1] * 1.0001, grads[2])
+        ref.attended, given, ("q", "k", "v"), "grad_y", (grads[0], grads[1] * 1.0001, grads[2])
     )
 
 
@@ -389,3 +385,139 @@ def test_a_file_in_another_layout_is_told(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="not in GPT-2's layout"):
         load_gpt2(tmp_path / "other.safetensors", heads=2)
+
+
+# ---- the exercises -----------------------------------------------------------------------------------------------------
+def test_echoes_come_back_and_no_model_beats_the_floor() -> None:
+    text, floor = ref.echo_text(np.random.default_rng(0), 400, 203, 3)
+    same = np.mean(text[:, 3:] == text[:, :-3])
+    assert same == pytest.approx(0.9 + 0.1 / 8, abs=0.004)
+    assert floor == pytest.approx(same**-same * ((1 - same) / 7) ** -(1 - same), rel=0.02)
+    for lag in (1, 2, 4):
+        assert np.mean(text[:, lag:] == text[:, :-lag]) == pytest.approx(1 / 8, abs=0.01)
+    assert (text.min(), text.max()) == (0, 7)
+
+
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+def test_training_ends_far_below_the_bar_from_every_start(seed: str) -> None:
+    from autograder.exercises import transformer as exercises
+
+    for entry in exercises.train_transformer_lm.generate(seed):
+        inputs = {**entry.inputs, "rng": np.random.default_rng(len(seed) + ord(seed))}
+        outputs = dict(zip(exercises.PARAMETERS, ref.train_transformer_lm(**inputs), strict=True))
+        assert exercises.predicts_new_text(outputs, {**entry.held, "floor": entry.held["floor"] * 1.17 / 1.3}) is None
+
+
+def test_a_model_that_has_not_learned_is_told_why() -> None:
+    """The judge's own sentences, which need no known mistake: whoever trains otherwise meets them too."""
+    from autograder.exercises import transformer as exercises
+
+    entry = exercises.train_transformer_lm.generate("reasons")[0]
+
+    def said(parameters: list[np.ndarray]) -> str:
+        return str(exercises.predicts_new_text(dict(zip(exercises.PARAMETERS, parameters, strict=True)), entry.held))
+
+    def trained(epochs: int, **wrong: Any) -> list[np.ndarray]:
+        return exercises.train_with(entry.inputs["streams"], 8, epochs, np.random.default_rng(0), **wrong)
+
+    fresh = ref.new_transformer_lm(np.random.default_rng(0), 8, 8, 16)
+    assert "from the last word alone, if at all" in said(fresh)
+    assert "from the last word alone, if at all" in said(trained(4, size=1))
+    assert "has learned to read its answers off the text" in said(trained(5, ahead=True))
+    assert "the very word that has just been read" in said(trained(2, shift=0))
+    assert "sure of wrong words" in said(trained(2, sign=-1.0))
+    lost = trained(4)
+    lost[1] = lost[1] * 0  # it has learned, but where the words stand is taken away
+    assert "does not know where they stand" in said(lost)
+    assert "the lowest possible one is 1.6" in said(trained(1))
+    assert "positions has shape (6, 16); (8, 16) fits" in said([fresh[0], fresh[1][:6], *fresh[2:]])
+    assert "not finite" in said([fresh[0] * np.nan, *fresh[1:]])
+
+
+@pytest.mark.parametrize("seed", ["one", "two"])
+def test_every_gradient_exercise_agrees_with_differences(seed: str) -> None:
+    from autograder.exercises import transformer as exercises
+
+    exercises.attention_backward.verify(seed)
+    exercises.layer_norm_backward.verify(seed)
+
+
+# ---- the chapter, run from top to bottom -----------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def run() -> tuple[str, dict[str, Any]]:
+    """What the solved chapter prints, and its names afterwards."""
+    from solved_chapter import run_solved
+
+    return run_solved("12_transformer")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "weights of each word for itself: [0.945 0.999 0.923 0.798]",
+        "shuffled words, shuffled outputs: True",
+        "mean weight for itself, 2, 8, 32, 128 features: [0.2   0.802 1.    1.   ]",
+        "[[0.8415 0.5403 0.01   1.    ]]",
+        "products at distance 3: 12.2724 12.2724 12.2724",
+        "d =   64, raw   : variance    65.6, largest of 8 weights 0.88",
+        "d = 1024, raw   : variance  1010.6, largest of 8 weights 0.97",
+        "d = 1024, scaled: variance     1.0, largest of 8 weights 0.36",
+        "weights [[0.8044 0.1956 0.    ]] y [[11.956]]",
+        "grad_k[0, 1]: 0.759230, by differences 0.759230",
+        "weight is 1 whatever its query: True",
+        "another token 3 moves positions 0 … 5 by [0.    0.    0.    0.67  0.272 0.133]",
+        "sum of grad_x in each row: True",
+        "along x̂: True",
+        "word by word with the cache equals all at once: True",
+        "the score of two words is the same both ways: True",
+        "a tune: oh do re oh do re oh do re oh do re oh do re oh do re so do re so do re",
+        "the tone of three places back comes again 91% of the time, the last one 12%",
+        "lowest possible 1.595, knowing nothing 8, yours ",
+        "do mi so, and on: do mi so do mi so do mi so do mi so do mi so do mi so do mi so do mi so do mi so",
+    ],
+)
+def test_the_chapter_prints(run: tuple[str, dict[str, Any]], line: str) -> None:
+    assert line in run[0]
+
+
+def test_every_number_of_the_paper_examples() -> None:
+    y, weights = ref.attention(
+        np.array([[2.0, 0.0]]),
+        np.array([[1.0, 1.0], [0.0, 3.0], [2.0, 5.0]]),
+        np.array([[10.0], [20.0], [30.0]]),
+        np.array([[True, True, False]]),
+    )
+    np.testing.assert_allclose(weights, [[0.8044, 0.1956, 0]], atol=5e-5)
+    assert y[0, 0] == pytest.approx(11.956, abs=5e-4)
+    assert math.exp(2 / math.sqrt(2)) == pytest.approx(4.1133, abs=5e-5)
+    normed = ref.layer_norm(np.array([1.0, 3.0]), np.ones(2), np.zeros(2), eps=0.0)
+    np.testing.assert_allclose(normed, [-1, 1])
+
+
+def test_the_real_run_beside_chapter_9s(run: tuple[str, dict[str, Any]]) -> None:
+    trained = re.search(r"yours (\S+)\n", run[0])
+    assert trained is not None
+    assert float(trained[1]) < 1.1 * 1.595
+    heads = [[float(n) for n in row.split()] for row in re.findall(r"places back: \[(.*)\]", run[0])]
+    assert len(heads) == 2
+    assert all(row[2] + row[5] > 0.9 for row in heads)  # the echo, or the echo of the echo
+    found = re.search(r"\nperplexity (\S+)\n", run[0])
+    assert found is not None
+    assert 49 < float(found[1]) < 56
+    assert run[0].count("and the king said unto") == 3
+
+
+def test_a_future_token_that_is_read_is_named() -> None:
+    from autograder.checking import verdict_of
+    from autograder.exercises import transformer as exercises
+
+    def one_too_far(x, real, wq, wk, wv, wo, heads):  # type: ignore[no-untyped-def]
+        q, k, v = (ref.split_heads(x @ w, heads) for w in (wq, wk, wv))
+        mask = np.tri(x.shape[1], k=1, dtype=bool) & real[:, None, None]
+        return ref.merge_heads(ref.attention(q, k, v, mask)[0]) @ wo
+
+    verdict = verdict_of(exercises.CAUSAL.sheet("future"), one_too_far)
+    assert not verdict.passed
+    assert "position 1 reads token 2: another token 2 moved" in " ".join(
+        [verdict.headline, *(t for _, t in verdict.evidence)]
+    )

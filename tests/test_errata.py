@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from solutions.attention import attention
+
 RNG = np.random.default_rng(0)
 
 
@@ -55,3 +57,38 @@ def test_deck_e_adam_has_its_epsilon_outside_the_root() -> None:
         path.append(parameter.detach().numpy().copy())
     np.testing.assert_allclose(adam(gradients, inside=False), np.array(path), rtol=1e-10)
     assert np.abs(adam(gradients, inside=True) - np.array(path)).max() > 0.01
+
+
+def test_deck_a_attention_is_one_softmax_over_all_places() -> None:
+    """Printed: hᵢ = SelfAtt(eᵢ, e₃) for each i, then FNN([h₀, h₁, h₂, e₃]). True: one mean of all, and a network of it."""
+    e, other = torch.tensor(RNG.normal(size=(4, 6))), torch.tensor(RNG.normal(size=6))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    for key in e:
+        for query in (e[3], other):  # one key: the softmax is 1, and who asks makes no difference
+            torch.testing.assert_close(attend(query[None], key[None], key[None]), key[None])
+    layer = torch.nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True, dtype=torch.float64)
+    assert layer.linear1.in_features == 6  # one place wide, however many there are
+    assert [torch.cat(list(e[:t])).numel() for t in (2, 3, 4)] == [12, 18, 24]
+    weights = torch.softmax(e @ e[3] / 6**0.5, dim=0)
+    torch.testing.assert_close(attend(e[3:], e, e)[0], weights @ e, rtol=1e-12, atol=1e-13)
+
+
+def test_deck_a_queries_and_keys_that_are_the_same_give_symmetric_scores() -> None:
+    """Said: Q, K and V are all the same. Then "it" looks at "dog" exactly as "dog" looks at "it"; with W_Q and W_K it need not."""
+    x, w_q, w_k = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
+    same, apart = x @ x.T, (x @ w_q) @ (x @ w_k).T
+    np.testing.assert_allclose(same, same.T)
+    assert np.abs(apart - apart.T).max() > 1
+
+
+def test_deck_c_one_softmax_attends_to_two_words_and_mixes_them() -> None:
+    """Said: it cannot attend to several inputs at once. It can; but which of them had which value cannot be seen any more."""
+    query, keys = np.array([[2.0, 2.0]]), np.array([[3.0, 0.0], [0.0, 3.0], [-3.0, -3.0]])
+    values, every = np.array([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]), np.ones((1, 3), dtype=bool)
+    y, weights = attention(query, keys, values, every)
+    np.testing.assert_allclose(weights, [[0.5, 0.5, 0.0]], atol=1e-3)
+    np.testing.assert_allclose(attention(query, keys, values[[1, 0, 2]], every)[0], y, rtol=1e-12)
+    apart = [
+        attention(query * head, keys, values, every)[0] for head in ([[1, 0]], [[0, 1]])
+    ]  # two heads tell them apart
+    np.testing.assert_allclose(np.concatenate(apart), values[:2], atol=0.1)

@@ -440,5 +440,6 @@ def test_the_benchmarks_two_sides_agree(monkeypatch: pytest.MonkeyPatch) -> None
     for make in (bench.elman, bench.lstm):
         row = bench.race(*make(features=8, vocabulary=20, batch=3, steps=5), repeats=2)  # it compares before it times
         assert row["ratio"] > 0
+    assert bench.race(*bench.attention(features=8, heads=2, batch=3, steps=5), repeats=2)["ratio"] > 0
     assert "thread" in bench.settings()["numpy"]
-    assert set(bench.LAYERS) >= {"Elman 200, 1,000 words", "LSTM 200, 1,000 words"}
+    assert set(bench.LAYERS) >= {"Elman 200, 1,000 words", "LSTM 200, 1,000 words", "attention 128, 4 heads"}
