@@ -47,7 +47,7 @@ def run_solved(name: str) -> tuple[str, dict[str, Any]]:
             warnings.filterwarnings("ignore", message=".*non-interactive.*")
             for cell in solved.cells:
                 if cell.cell_type == "code":
-                    exec(compile(cell.source, cell.id, "exec"), space)
+                    exec(compile(cell.source, cell.id, "exec", dont_inherit=True), space)
     finally:
         plt.close("all")
         np.set_printoptions(**options)
