@@ -469,6 +469,7 @@ def run() -> tuple[str, dict[str, Any]]:
         "sum of grad_x in each row: True",
         "along x̂: True",
         "word by word with the cache equals all at once: True",
+        "numbers in the cache: 96 = 2 · 6 places · 8 features",
         "the score of two words is the same both ways: True",
         "a tune: oh do re oh do re oh do re oh do re oh do re oh do re so do re so do re",
         "the tone of three places back comes again 91% of the time, the last one 12%",
@@ -490,8 +491,37 @@ def test_every_number_of_the_paper_examples() -> None:
     np.testing.assert_allclose(weights, [[0.8044, 0.1956, 0]], atol=5e-5)
     assert y[0, 0] == pytest.approx(11.956, abs=5e-4)
     assert math.exp(2 / math.sqrt(2)) == pytest.approx(4.1133, abs=5e-5)
-    normed = ref.layer_norm(np.array([1.0, 3.0]), np.ones(2), np.zeros(2), eps=0.0)
-    np.testing.assert_allclose(normed, [-1, 1])
+    one, mask = np.ones((1, 1)), np.array([[True, True, False]])
+    back = ref.attention_backward(
+        one, np.eye(1), np.array([[1.0], [0.0], [0.0]]), np.array([[10.0], [20.0], [30.0]]), mask, weights
+    )
+    np.testing.assert_allclose(back[1], [[-1.573], [1.573], [0]], atol=5e-4)  # with q = 1 and d = 1, grad_s itself
+    x, up, ones = np.array([0.0, 0.0, 3.0]), np.array([1.0, 0.0, 0.0]), np.ones(3)
+    normed = ref.layer_norm(x, ones, 0 * ones, eps=0.0)
+    np.testing.assert_allclose(normed, [-0.7071, -0.7071, 1.4142], atol=5e-5)
+    assert (up * normed).mean() == pytest.approx(-0.2357, abs=5e-5)
+    grad_x, _, _ = ref.layer_norm_backward(up, x, ones, 0 * ones, eps=0.0)
+    np.testing.assert_allclose(grad_x, [0.3536, -0.3536, 0], atol=5e-5)
+
+
+def test_without_the_mask_all_places_but_the_last_read_their_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the chapter's table says of a missing causal mask."""
+    text, floor = ref.echo_text(np.random.default_rng(0), 72, 201, back=3)
+    starts = range(0, 193, 4)
+    words, answers = (np.concatenate([text[32:, at + more :][:, :8] for at in starts]) for more in (0, 1))
+    every = np.ones_like(words, dtype=bool)
+
+    def by_place(parameters: list[np.ndarray]) -> list[float]:
+        logits = ref.transformer_lm_logits(parameters, words, every)
+        one = [slice(t, t + 1) for t in range(8)]
+        return [math.exp(ref.masked_lm_loss(logits[:, t], answers[:, t], every[:, t])[0]) for t in one]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "tril", lambda a: a)
+        trained = ref.train_transformer_lm(text[:32, :121], 8, 8, 10, np.random.default_rng(0))
+        cheating = by_place(trained)
+    assert max(cheating[:7]) < 1.1 < floor < cheating[7]
+    assert min(by_place(trained)[:2]) > 8
 
 
 def test_the_real_run_beside_chapter_9s(run: tuple[str, dict[str, Any]]) -> None:

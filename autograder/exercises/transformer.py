@@ -342,7 +342,7 @@ def one_query_at_a_time(grad_y, q, k, v, mask, weights):
 # ---- causal_self_attention -------------------------------------------------------------------------------------------
 @exercise(ref.causal_self_attention, points=4, returns=("y", "after_a_change"))
 def causal_self_attention(rng: np.random.Generator) -> Iterator[Case]:
-    """Let every place look at itself and at earlier real places, with several heads side by side."""
+    """Let every place, a padded one too, look at the real places up to and including its own, with several heads side by side."""
     for label, features, heads, real, changed in [
         ("one head", 3, 1, np.ones((2, 4), bool), 2),
         ("two heads", 4, 2, np.ones((2, 6), bool), 5),

@@ -12,12 +12,12 @@
 # ## Why
 #
 # A recurrent network reads word by word. A word reaches another n places on only through n steps, each of which shrinks its gradient
-# (chapter 9), and no step can begin before the one before has ended. What if every word could look at every other one directly?
+# (chapter 9), and each step waits for the one before it. What if every word could look at every other one directly?
 #
 # After this chapter you can
 #
 # * say what a query, a key and a value are, and send a gradient through attention;
-# * keep a model from reading the future, and prove that it does not;
+# * keep a model from reading the future, and test that it does not;
 # * build the Transformer's block, and train a language model with it;
 # * let it write with a cache, and say what all this costs.
 
@@ -72,11 +72,12 @@ print("mean weight for itself, 2, 8, 32, 128 features:", np.round(longer, 3))
 # | what several words hand over arrives as one mean | several heads |
 # | only pairs of words are related, and linearly | layers one upon another, each with a network for every place |
 #
-# Two more come with language models: scores grow with the number of features, and a word may not read its successor.
+# Two more, and their cures, follow below: scores grow with the number of features, and a language model's word must not read its successor.
 #
 # ## Positions
 #
-# **Position encodings** (位置编码) give each place p a vector: sines and cosines of angles that turn at different speeds,
+# **Position encodings** (位置编码) give each place p a vector of d features, i = 0 … d − 1: sines and cosines of angles that turn at
+# different speeds. They stay between −1 and 1 however long the text is.
 #
 # $$\mathrm{PE}(p, i) = \begin{cases} \sin\big(p / 10000^{i/d}\big) & i \text{ even} \\ \cos\big(p / 10000^{(i-1)/d}\big) & i \text{ odd}\end{cases}$$
 #
@@ -111,12 +112,14 @@ PositionalMap()
 # ## Queries, keys, values
 #
 # Three matrices give each word three vectors: a **query** (查询) q = xW_Q, what it looks for; a **key** (键) k = xW_K, what it can be found by; a
-# **value** (值) v = xW_V, what it hands over. The score is q · k. If the components of both have variance 1, their product has variance d, and
-# the softmax of large scores is nearly one-hot: its gradient vanishes. So the scores are **scaled** (缩放) by 1/√d:
+# **value** (值) v = xW_V, what it hands over. The score is q · k. If the components of both are independent, with mean 0 and variance 1, their
+# product has variance d, the number of features of a query. The softmax of large scores is nearly one-hot: its gradient vanishes. So the
+# scores are **scaled** (缩放) by 1/√d:
 #
 # $$Y = \mathrm{softmax}\Big(\frac{QK^\top}{\sqrt d} + M\Big) V$$
 #
-# M is 0 where a query may look and −∞ where not: the **mask** (掩码). exp(−∞) = 0, so that a masked key gets no weight.
+# M is 0 where a query may look and −∞ where not: the **mask** (掩码). exp(−∞) = 0, so that a masked key gets no weight. In code `mask` is
+# bool, True where a query may look; `np.where(mask, scores, -np.inf)` is what adding M comes to.
 
 # %%
 rng = np.random.default_rng(1)
@@ -167,18 +170,26 @@ print("weights", weights.round(4), "y", y.round(3))
 # %% [markdown]
 # ## Back through attention
 #
-# Y = PV with P the weights. As in chapter 6: grad_V = Pᵀ grad_Y, and grad_P = grad_Y Vᵀ. Row by row the softmax gives (chapter 4)
+# Write S = QKᵀ/√d + M, P = softmax(S), Y = PV. As in chapter 6: grad_V = Pᵀ grad_Y, and grad_P = grad_Y Vᵀ. Now a softmax alone, one row s.
+# From p_m = exp(s_m)/Σ exp, raising s_j lifts p_j and lowers all others:
 #
-# $$\text{grad\_s}_j = p_j \Big(\text{grad\_p}_j - \sum_m p_m\, \text{grad\_p}_m\Big).$$
+# $$\frac{\partial p_m}{\partial s_j} = p_m\,(1[m = j] - p_j).$$
 #
-# A masked key has p = 0, hence gradient 0: no mask is needed on the way back. The scores were QKᵀ/√d, so grad_Q = grad_S K/√d and grad_K = grad_Sᵀ Q/√d.
+# Every p_m hands its share back to s_j, and the shares add up:
+#
+# $$\text{grad\_s}_j = \sum_m \text{grad\_p}_m\, p_m\,(1[m = j] - p_j) = p_j \Big(\text{grad\_p}_j - \sum_m p_m\, \text{grad\_p}_m\Big).$$
+#
+# A masked key has p = 0, hence gradient 0: no mask is needed on the way back. S has the factor 1/√d, so grad_Q = grad_S K/√d and grad_K = grad_Sᵀ Q/√d.
+#
+# On paper, the same example with grad_y = 1: grad_p = 1 · v = (10, 20, 30), its weighted mean 11.956. grad_s = (0.8044·(10 − 11.956),
+# 0.1956·(20 − 11.956), 0) = (−1.573, 1.573, 0), which adds up to 0.
 #
 # ### Exercise 12.3 · The gradient of attention
 # ●●● · 20 min · needs: 12.2
 #
 # <details><summary>Hint: almost there</summary>
 #
-# Five lines: grad_P; the weighted mean over the last axis, with `keepdims=True`; grad_S, with the scale; then three products.
+# Six lines: grad_P; its weighted mean over the last axis, with `keepdims=True`; grad_S, at once divided by √d; then three products.
 #
 # </details>
 
@@ -202,8 +213,9 @@ print("the first word sees itself alone, its weight is 1 whatever its query:", n
 # %% [markdown]
 # ## Heads, and no look into the future
 #
-# **Multi-head attention** (多头注意力) cuts the features into h parts. Each head has queries, keys and values of d/h features and its own softmax, so
-# that one may look at the last verb while another looks at the last name. What they find is put side by side and mixed by W_O.
+# **Multi-head attention** (多头注意力) cuts the features of xW_Q, xW_K and xW_V into h parts. A model of d features so has heads whose queries, keys
+# and values have d/h features: each scales its scores by 1/√(d/h), and has its own softmax. So one may look at the last verb while another looks
+# at the last name. What they find is put side by side and mixed by W_O.
 #
 # A language model predicts word t + 1 at place t, at all places of a window in one pass. The answer to place t is the next word **in the same
 # window**. So place t may look at places 0 … t only: the **causal mask** (因果掩码), a lower triangle. Padding is masked as well.
@@ -258,11 +270,19 @@ AttentionExplorer()
 #
 # $$\hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \text{gain} \odot \hat x + \text{bias}$$
 #
-# On paper: x = (1, 3): μ = 2, σ² = 1, x̂ = (−1, 1). Every feature moves μ and σ, so gradients return by three roads. With g = grad_y ⊙ gain:
+# Every feature moves μ and σ too, so gradients return by three roads. Let g = grad_y ⊙ gain be what arrives at x̂, and a bar the mean over the
+# place's n features:
 #
-# $$\text{grad\_x} = \frac{1}{\sqrt{\sigma^2 + \varepsilon}}\Big(g - \overline{g} - \hat x\; \overline{g \odot \hat x}\Big),$$
+# * straight on: g
+# * through μ, in which each feature counts 1/n: −ḡ
+# * through σ, in which feature i counts x̂_i/n: −x̂ times the mean of g ⊙ x̂
 #
-# where the bar is the mean over the place's features.
+# $$\text{grad\_x} = \frac{1}{\sqrt{\sigma^2 + \varepsilon}}\Big(g - \overline{g} - \hat x\; \overline{g \odot \hat x}\Big)$$
+#
+# y = gain ⊙ x̂ + bias itself gives grad_gain = Σ grad_y ⊙ x̂ and grad_bias = Σ grad_y, summed over all places.
+#
+# On paper, without ε: x = (0, 0, 3): μ = 1, σ² = 2, x̂ = (−0.7071, −0.7071, 1.4142). With grad_y = (1, 0, 0) and gain 1: ḡ = 0.3333, the mean of
+# g ⊙ x̂ is −0.2357, and grad_x = (0.3536, −0.3536, 0), which adds up to 0.
 
 # %%
 # given: layer_norm
@@ -328,13 +348,14 @@ print("along x̂:", np.abs((grad_x * layer_norm(x, np.ones(5), np.zeros(5))).sum
 # | recurrent | n | up to n | O(n d²) |
 # | self-attention | 1 | 1 | O(n² d), and O(n d²) for Q, K, V |
 #
-# Twice the window, four times the scores. Deck C writes "faster than an RNN": in training, yes, for all places are computed at once; as long as n is not much
-# larger than d, the work is no more either.
+# Twice the window, four times the scores. Deck C writes "faster than an RNN": in training, yes, for all places are computed at once. The work is of the same
+# order as long as n is not much larger than d: a recurrent layer's two products are about 2nd², attention's four and its scores 4nd² + 2n²d.
 #
 # ## Reading on: the cache
 #
 # To write a word, the model needs the last place's output alone. Its query is new, but keys and values of earlier places are what they were: with the causal
-# mask no later word can change them. So they are kept, the **KV cache** (键值缓存), and a new word costs n scores instead of n².
+# mask no later word can change them. So they are kept, the **KV cache** (键值缓存), and a new word costs n scores instead of n². The price is memory:
+# 2nd numbers for each layer and each text.
 #
 # ### Exercise 12.7 · With a cache
 # ●●○ · 15 min · needs: 12.4
@@ -357,6 +378,7 @@ for t in range(6):
     made.append(y)
 whole = causal_self_attention(x, every, *matrices, heads=2)
 print("word by word with the cache equals all at once:", np.allclose(np.concatenate(made, axis=1), whole))
+print(f"numbers in the cache: {keys.size + values.size} = 2 · {x.shape[1]} places · {x.shape[2]} features")
 
 # %% [markdown]
 # ## A language model
@@ -491,10 +513,10 @@ for settings in ({"temperature": 0.7, "top_k": 40}, {"top_p": 0.9}, {}):
 #
 # | mistake | symptom |
 # | --- | --- |
-# | no causal mask | loss near 0 while training; what it writes is noise |
+# | no causal mask | loss near 0 while training, but at the window's last place; with the mask on, a text's first places are worse than guessing |
 # | mask after the softmax | rows add up to less than 1 |
 # | masked with a large negative number | a query that sees nothing looks at everything |
-# | largest score taken over masked keys | weights underflow to 0, then 0/0 |
+# | largest score taken over masked keys | weights underflow to 0, then 0/0, or weights of 0 if that is guarded |
 # | no 1/√d | one weight near 1, the gradient gone |
 # | post-norm, no warm-up | deep stacks do not begin to learn |
 # | diagonal not moved in the cache | written words ignore nearly all of the past |
