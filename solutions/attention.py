@@ -130,7 +130,7 @@ def causal_self_attention(
 
     Args:
         x: (batch, time, features) float64.
-        real: (batch, time) bool, True where a real word stands; its key is masked where not, its query is not.
+        real: (batch, time) bool, True where a real word stands; padding is never looked at, but it looks.
         wq: (features, features) float64, makes queries; its first features/heads columns belong to head 0, and so on.
         wk: (features, features) float64, makes keys.
         wv: (features, features) float64, makes values.
