@@ -77,6 +77,15 @@ def halves(positions, features):
     return np.hstack([np.sin(angles), np.cos(angles)])[:, :features]
 
 
+@sinusoidal_encodings.mistake(
+    "The places are counted from 0 instead of read: p is what stands in `positions`, and that need not be 0, 1, 2, …"
+)
+def counted_from_zero(positions, features):
+    i = np.arange(features)
+    angles = np.arange(len(positions))[:, None] / 10000 ** ((i - i % 2) / features)
+    return np.where(i % 2 == 0, np.sin(angles), np.cos(angles))
+
+
 @sinusoidal_encodings.variant
 def number_by_number(positions, features):
     made = np.zeros((len(positions), features))
@@ -604,6 +613,17 @@ def gain_left_out(grad_y, x, gain, bias, eps=1e-5):
     return grad_x, (grad_y * x_hat).sum(axis=places), grad_y.sum(axis=places)
 
 
+@layer_norm_backward.mistake(
+    "ε is missing on the way back: the norm divided by √(σ² + ε), so its gradient divides by the same root, and x̂ is made with it."
+)
+def eps_forgotten(grad_y, x, gain, bias, eps=1e-5):
+    root = np.sqrt(x.var(axis=-1, keepdims=True))
+    x_hat, places = (x - x.mean(axis=-1, keepdims=True)) / root, tuple(range(x.ndim - 1))
+    g = grad_y * gain
+    grad_x = (g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)) / root
+    return grad_x, (grad_y * x_hat).sum(axis=places), grad_y.sum(axis=places)
+
+
 @layer_norm_backward.mistake("`grad_gain` is made with x. The gain multiplied the normed features, x̂.")
 def gain_reads_x(grad_y, x, gain, bias, eps=1e-5):
     root = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
@@ -810,8 +830,8 @@ def forgets_the_past(x, keys, values, wq, wk, wv, wo, heads):
 
 
 @cached_self_attention.mistake(
-    "With several new places the earlier of them read the later ones: there is no mask. New place n sees the past and the new "
-    "places up to n."
+    "With several new places the earlier of them read the later ones: there is no mask, or its diagonal lies too far to the right. "
+    "New place n sees the past and the new places up to n."
 )
 def no_mask_among_the_new(x, keys, values, wq, wk, wv, wo, heads):
     q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
@@ -832,6 +852,16 @@ def diagonal_not_moved(x, keys, values, wq, wk, wv, wo, heads):
     s = np.where(mask, q @ keys.mT / np.sqrt(q.shape[-1]), -1e9)
     e = np.exp(s - s.max(axis=-1, keepdims=True))
     return merge_heads(e / e.sum(axis=-1, keepdims=True) @ values) @ wo, keys, values
+
+
+@cached_self_attention.mistake("The last product is missing: W_O mixes what the heads found, here as in 12.4.")
+def last_product_missing(x, keys, values, wq, wk, wv, wo, heads):
+    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
+    mask = np.tri(x.shape[1], keys.shape[2] + x.shape[1], keys.shape[2], dtype=bool)
+    keys, values = np.concatenate([keys, k], axis=2), np.concatenate([values, v], axis=2)
+    s = np.where(mask, q @ keys.mT / np.sqrt(q.shape[-1]), -1e9)
+    e = np.exp(s - s.max(axis=-1, keepdims=True))
+    return merge_heads(e / e.sum(axis=-1, keepdims=True) @ values), keys, values
 
 
 @cached_self_attention.variant
