@@ -100,7 +100,7 @@ def attention_backward(
         grad_q (…, queries, features), grad_k (…, keys, features), grad_v (…, keys, values), float64.
 
     Source:
-        The softmax's Jacobian, chapter 4; Vaswani et al. 2017, equation 1.
+        The softmax's Jacobian, ∂p_m/∂s_j = p_m(1[m = j] − p_j); Vaswani et al. 2017, equation 1.
     """
     ### BEGIN SOLUTION
     grad_weights = grad_y @ v.mT  # (…, queries, keys)
@@ -126,22 +126,22 @@ def merge_heads(x: np.ndarray) -> np.ndarray:
 def causal_self_attention(
     x: np.ndarray, real: np.ndarray, wq: np.ndarray, wk: np.ndarray, wv: np.ndarray, wo: np.ndarray, heads: int
 ) -> np.ndarray:
-    """Let every place look at itself and at earlier real places, with several heads side by side.
+    """Let every place, a padded one too, look at the real places up to and including its own, with several heads side by side.
 
     Args:
         x: (batch, time, features) float64.
-        real: (batch, time) bool, True where a real word stands; padding is never looked at.
-        wq: (features, features) float64, makes queries; its columns are the heads' one after the other.
+        real: (batch, time) bool, True where a real word stands; padding is never looked at, but it looks.
+        wq: (features, features) float64, makes queries; its first features/heads columns belong to head 0, and so on.
         wk: (features, features) float64, makes keys.
         wv: (features, features) float64, makes values.
         wo: (features, features) float64, mixes what the heads found.
         heads: how many; divides features.
 
     Returns:
-        (batch, time, features) float64; 0 at a place that sees no real word.
+        (batch, time, features) float64; 0 at a place up to which nothing real stands. What padded places get is never used later.
 
     Source:
-        Vaswani et al. 2017, section 3.2.2; deck A, MultiHead(Q, K, V) = Concat(head₁, …)W⁰, without a mask.
+        Vaswani et al. 2017, section 3.2.2; deck A, MultiHead(Q, K, V) = Concat(head₁, …)Wᴼ, without a mask.
     """
     ### BEGIN SOLUTION
     q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))  # (batch, heads, time, features / heads)

@@ -434,6 +434,36 @@ def test_a_model_that_has_not_learned_is_told_why() -> None:
     assert "not finite" in said([fresh[0] * np.nan, *fresh[1:]])
 
 
+@pytest.mark.parametrize(
+    ("reads", "rolled", "seed", "words"),
+    [
+        (7, False, 1, "Up to place 6 of a window it is 1."),
+        (7, False, 2, "at the last place "),
+        (8, True, 0, "at the last place "),
+        (4, False, 0, "Up to place 3 of a window it is 1."),
+    ],
+)
+def test_a_window_that_goes_wrong_at_its_end_is_told_where(reads: int, rolled: bool, seed: int, words: str) -> None:
+    """Windows too short, or targets turned round inside the window: the model knows where to look all the same."""
+    from autograder.exercises import transformer as exercises
+
+    entry = exercises.train_transformer_lm.generate("reasons")[0]
+    streams, parameters = entry.inputs["streams"], ref.new_transformer_lm(np.random.default_rng(seed), 8, 8, 16)
+    optimiser = exercises.Adam(parameters, 0.02)
+    for epoch in range(8):
+        optimiser.lr = 0.02 * (1 - epoch / 8)
+        for start in range(0, streams.shape[1] - 9, reads):
+            piece = streams[:, start : start + reads + 1]
+            read = piece[:, :-1]
+            answers = np.roll(read, -1, axis=1) if rolled else piece[:, 1:]
+            _, grads = ref.transformer_lm_gradients(parameters, read, answers, np.ones_like(read, dtype=bool))
+            optimiser.step(exercises.clip_by_global_norm(grads, 1.0)[0])
+    outputs = dict(zip(exercises.PARAMETERS, parameters, strict=True))
+    said = str(exercises.predicts_new_text(outputs, entry.held))
+    assert words in said
+    assert "that every position vector learns" in said
+
+
 @pytest.mark.parametrize("seed", ["one", "two"])
 def test_every_gradient_exercise_agrees_with_differences(seed: str) -> None:
     from autograder.exercises import transformer as exercises
@@ -459,9 +489,9 @@ def run() -> tuple[str, dict[str, Any]]:
         "mean weight for itself, 2, 8, 32, 128 features: [0.2   0.802 1.    1.   ]",
         "[[0.8415 0.5403 0.01   1.    ]]",
         "products at distance 3: 12.2724 12.2724 12.2724",
-        "d =   64, raw   : variance    65.6, largest of 8 weights 0.88",
-        "d = 1024, raw   : variance  1010.6, largest of 8 weights 0.97",
-        "d = 1024, scaled: variance     1.0, largest of 8 weights 0.36",
+        "d =   64, raw   : variance    64.2, p = 0.88, p(1 − p) = 0.082",
+        "d = 1024, raw   : variance   990.2, p = 0.97, p(1 − p) = 0.020",
+        "d = 1024, scaled: variance     1.0, p = 0.35, p(1 − p) = 0.215",
         "weights [[0.8044 0.1956 0.    ]] y [[11.956]]",
         "grad_k[0, 1]: 0.759230, by differences 0.759230",
         "weight is 1 whatever its query: True",
@@ -469,6 +499,7 @@ def run() -> tuple[str, dict[str, Any]]:
         "sum of grad_x in each row: True",
         "along x̂: True",
         "word by word with the cache equals all at once: True",
+        "numbers in the cache: 96 = 2 · 6 places · 8 features",
         "the score of two words is the same both ways: True",
         "a tune: oh do re oh do re oh do re oh do re oh do re oh do re so do re so do re",
         "the tone of three places back comes again 91% of the time, the last one 12%",
@@ -490,8 +521,37 @@ def test_every_number_of_the_paper_examples() -> None:
     np.testing.assert_allclose(weights, [[0.8044, 0.1956, 0]], atol=5e-5)
     assert y[0, 0] == pytest.approx(11.956, abs=5e-4)
     assert math.exp(2 / math.sqrt(2)) == pytest.approx(4.1133, abs=5e-5)
-    normed = ref.layer_norm(np.array([1.0, 3.0]), np.ones(2), np.zeros(2), eps=0.0)
-    np.testing.assert_allclose(normed, [-1, 1])
+    one, mask = np.ones((1, 1)), np.array([[True, True, False]])
+    back = ref.attention_backward(
+        one, np.eye(1), np.array([[1.0], [0.0], [0.0]]), np.array([[10.0], [20.0], [30.0]]), mask, weights
+    )
+    np.testing.assert_allclose(back[1], [[-1.573], [1.573], [0]], atol=5e-4)  # with q = 1 and d = 1, grad_s itself
+    x, up, ones = np.array([0.0, 0.0, 3.0]), np.array([1.0, 0.0, 0.0]), np.ones(3)
+    normed = ref.layer_norm(x, ones, 0 * ones, eps=0.0)
+    np.testing.assert_allclose(normed, [-0.7071, -0.7071, 1.4142], atol=5e-5)
+    assert (up * normed).mean() == pytest.approx(-0.2357, abs=5e-5)
+    grad_x, _, _ = ref.layer_norm_backward(up, x, ones, 0 * ones, eps=0.0)
+    np.testing.assert_allclose(grad_x, [0.3536, -0.3536, 0], atol=5e-5)
+
+
+def test_without_the_mask_all_places_but_the_last_read_their_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the chapter's table says of a missing causal mask."""
+    text, floor = ref.echo_text(np.random.default_rng(0), 72, 201, back=3)
+    starts = range(0, 193, 4)
+    words, answers = (np.concatenate([text[32:, at + more :][:, :8] for at in starts]) for more in (0, 1))
+    every = np.ones_like(words, dtype=bool)
+
+    def by_place(parameters: list[np.ndarray]) -> list[float]:
+        logits = ref.transformer_lm_logits(parameters, words, every)
+        one = [slice(t, t + 1) for t in range(8)]
+        return [math.exp(ref.masked_lm_loss(logits[:, t], answers[:, t], every[:, t])[0]) for t in one]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "tril", lambda a: a)
+        trained = ref.train_transformer_lm(text[:32, :121], 8, 8, 10, np.random.default_rng(0))
+        cheating = by_place(trained)
+    assert max(cheating[:7]) < 1.1 < floor < cheating[7]
+    assert min(by_place(trained)[:2]) > 8
 
 
 def test_the_real_run_beside_chapter_9s(run: tuple[str, dict[str, Any]]) -> None:
@@ -501,10 +561,74 @@ def test_the_real_run_beside_chapter_9s(run: tuple[str, dict[str, Any]]) -> None
     heads = [[float(n) for n in row.split()] for row in re.findall(r"places back: \[(.*)\]", run[0])]
     assert len(heads) == 2
     assert all(row[2] + row[5] > 0.9 for row in heads)  # the echo, or the echo of the echo
+    for seen in run[1]["weights"].mean(axis=0):  # what the pictures show
+        assert all(seen[at, at - 2] + (seen[at, at - 5] if at >= 5 else 0) > 0.9 for at in range(3, 8))
     found = re.search(r"\nperplexity (\S+)\n", run[0])
     assert found is not None
-    assert 49 < float(found[1]) < 56
+    assert float(found[1]) == pytest.approx(52.3, abs=1.6)  # the text says about 52, and 55.5 with two blocks
     assert run[0].count("and the king said unto") == 3
+
+
+def said_of_causal(function: Any, seed: str = "said") -> str:
+    from autograder.checking import verdict_of
+    from autograder.exercises import transformer as exercises
+
+    verdict = verdict_of(exercises.CAUSAL.sheet(seed), function)
+    assert not verdict.passed
+    return verdict.headline
+
+
+@pytest.mark.parametrize(
+    ("split", "merge"),
+    [
+        (ref.split_heads, lambda z, x: z.reshape(x.shape)),
+        (lambda z, heads: z.reshape(len(z), heads, z.shape[1], -1), lambda z, x: ref.merge_heads(z)),
+        (lambda z, heads: z.reshape(len(z), heads, z.shape[1], -1), lambda z, x: z.reshape(x.shape)),
+    ],
+)
+def test_mixed_axes_are_no_look_into_the_future(split: Any, merge: Any) -> None:
+    def mixed(x, real, wq, wk, wv, wo, heads):  # type: ignore[no-untyped-def]
+        q, k, v = (split(x @ w, heads) for w in (wq, wk, wv))
+        y, _ = ref.attention(q, k, v, np.tri(x.shape[1], dtype=bool) & real[:, None, None])
+        return merge(y, x) @ wo
+
+    said = said_of_causal(mixed)
+    assert "heads and places are mixed up" in said
+    assert "reads token" not in said
+
+
+@pytest.mark.parametrize("way", ["queries", "both", "itself", "zeroed"])
+def test_padding_read_in_another_way_is_named(way: str) -> None:
+    def padded(x, real, wq, wk, wv, wo, heads):  # type: ignore[no-untyped-def]
+        q, k, v = (ref.split_heads(x @ w, heads) for w in (wq, wk, wv))
+        keys, queries = real[:, None, None], real[:, None, :, None]
+        allowed = {"queries": queries, "both": keys & queries, "itself": keys | np.eye(x.shape[1], dtype=bool)}.get(
+            way, keys
+        )
+        y = ref.merge_heads(ref.attention(q, k, v, np.tri(x.shape[1], dtype=bool) & allowed)[0]) @ wo
+        return y * real[..., None] if way == "zeroed" else y
+
+    assert "padding is read in another way" in said_of_causal(padded)
+
+
+def test_the_call_shown_is_the_students_and_so_is_the_error() -> None:
+    from autograder.checking import verdict_of
+    from autograder.exercises import transformer as exercises
+
+    source = """
+def causal_self_attention(x, real, wq, wk, wv, wo, heads):
+    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
+    mask = np.tri(x.shape[1], dtype=bool) & real[:, None]
+    return merge_heads(attention(q, k, v, mask)[0]) @ wo
+"""
+    cell = {"np": np, "split_heads": ref.split_heads, "merge_heads": ref.merge_heads, "attention": ref.attention}
+    exec(compile(source, "<cell>", "exec"), cell)
+    verdict = verdict_of(exercises.CAUSAL.sheet("error"), cell["causal_self_attention"])
+    evidence = dict(verdict.evidence)
+    assert verdict.headline.startswith("Your code raised ValueError: matmul")
+    assert evidence["your line"].startswith("5:")
+    with pytest.raises(ValueError, match="matmul"):
+        eval(evidence["called"], cell)  # it can be pasted
 
 
 def test_a_future_token_that_is_read_is_named() -> None:
