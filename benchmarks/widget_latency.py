@@ -68,9 +68,22 @@ PRESSED: dict[str, list[tuple[str, str, str]]] = {
     "optimiser_race": [("slider", "Start: move it", key) for key in ("ArrowLeft", "ArrowRight")],
     "initialisation_depth": [("slider", "Layers", key) for key in ("ArrowRight", "ArrowLeft")],
     "dropout_viewer": [("slider", "p", key) for key in ("ArrowRight", "ArrowLeft")],
+    "perplexity_branching": [("slider", "1/p of word 4", key) for key in ("ArrowRight", "ArrowLeft")],
+    "word_sampler": [("slider", "T", key) for key in ("ArrowRight", "ArrowLeft")],
+    "next_word": [("slider", "T", key) for key in ("ArrowRight", "ArrowLeft")],
+    "unrolled_network": [("slider", "w", key) for key in ("ArrowLeft", "ArrowRight")],
+    "gradient_through_time": [("slider", "Radius ρ", key) for key in ("ArrowRight", "ArrowLeft")],
+    "gate_map": [("slider", "Word and unit: move", key) for key in ("ArrowRight", "ArrowLeft")],
+    "memory_gradient": [("slider", "Forget bias", key) for key in ("ArrowRight", "ArrowLeft")],
+    "attention_explorer": [("slider", "Width d", key) for key in ("ArrowRight", "ArrowLeft")],
+    "positional_map": [("slider", "Position", key) for key in ("ArrowRight", "ArrowLeft")],
 }
-#: Traits to begin with: XOR is never learned, so there is always a next sample.
-BEGIN: dict[str, dict[str, Any]] = {"perceptron_rule": {"gate": "xor"}, "graph_stepper": {"step": 1}}
+#: Traits to begin with: XOR is never learned, so there is always a next sample; the network shows some numbers that w changes.
+BEGIN: dict[str, dict[str, Any]] = {
+    "perceptron_rule": {"gate": "xor"},
+    "graph_stepper": {"step": 1},
+    "unrolled_network": {"step": 4},
+}
 #: The same line as in `decision_line`, drawn by Matplotlib in the kernel.
 BASELINE = """import matplotlib.pyplot as plt
 import numpy as np

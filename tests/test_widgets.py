@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import importlib.util
+import importlib
 import json
 import re
 import shutil
@@ -22,6 +22,7 @@ import pytest
 from test_browser import CHROMIUM, SECONDS, address, browser, course, menu, open_notebook, show  # noqa: F401
 from widgets.cases import cases, lstm_steps, numbers, stored_model
 
+from autograder.paths import ROOT
 from course.kit import widgets
 
 FOLDER = widgets.FOLDER
@@ -55,6 +56,11 @@ def node(*arguments: str | Path, script: str = "", seconds: float = 60) -> Any:
 def test_every_widget_has_its_class_and_its_file() -> None:
     with_view = {path.stem for path in FOLDER.glob("*.mjs") if "\nexport default" in path.read_text(encoding="utf-8")}
     assert set(CLASSES) == with_view == set(DRIVES)
+
+
+def test_the_latency_benchmark_presses_a_key_in_every_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    assert set(importlib.import_module("widget_latency").PRESSED) == set(CLASSES)
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
