@@ -204,9 +204,22 @@ def test_a_mistake_that_follows_from_another_exercise_names_it() -> None:
     graded = judge.grade(
         demo.with_source(notebook, "rnn_step_backward", turned), known, "follow", Limits(), given=released
     )
-    note = "It calls `rnn_step_backward`, which does not pass; mend that first, the mistake may lie there alone."
+    note = "It relies on `rnn_step_backward`, which does not pass; mend that first, the mistake may lie there alone."
     assert {name: verdict.passed for name, verdict in graded.verdicts.items()} == {
         "rnn_step_backward": False, "rnn_forward": True, "rnn_backward": False,
     }  # fmt: skip
     assert graded.verdicts["rnn_backward"].notes == (note,)
     assert graded.verdicts["rnn_step_backward"].notes == ()
+
+
+def test_a_mistake_is_followed_through_functions_that_are_given() -> None:
+    """Chapter 12's training calls the gradient of attention only through three given functions."""
+    notebook = without_markers(instructor_notebook(chapter("12")))
+    used = judge._relied_on(notebook, "train_transformer_lm")
+    assert {
+        "transformer_lm_gradients",
+        "transformer_block_backward",
+        "attention_backward",
+        "clip_by_global_norm",
+    } <= used
+    assert "cached_self_attention" not in used

@@ -30,6 +30,20 @@ def square(rng: np.random.Generator, features: int, count: int) -> list[np.ndarr
     return [rng.normal(size=(features, features)) / np.sqrt(features) for _ in range(count)]
 
 
+def small_attention(rng: np.random.Generator, queries: int) -> Iterator[tuple[str, Any, Any, Any, Any]]:
+    """Label, q, k, v and mask; the first with so many queries and a mask that hides nothing."""
+    padding = np.arange(5) < np.array([5, 3])[:, None]
+    blind = np.array([[True] * 4, [False] * 4, [False, True, True, False]])
+    for label, lead, n, keys, features, values, mask in [
+        ("nothing masked", (), queries, 3, 2, 4, np.ones((queries, 3), bool)),
+        ("a causal mask", (2,), 4, 4, 3, 2, np.tri(4, dtype=bool)),
+        ("heads and padding", (2, 3), 3, 5, 4, 2, padding[:, None, None]),
+        ("a query that sees nothing", (2,), 3, 4, 3, 2, blind),
+    ]:
+        q, k, v = (rng.normal(size=(*lead, *of)) for of in ((n, features), (keys, features), (keys, values)))
+        yield label, q, k, v, mask
+
+
 # ---- sinusoidal_encodings --------------------------------------------------------------------------------------------
 @exercise(ref.sinusoidal_encodings, points=2)
 def sinusoidal_encodings(rng: np.random.Generator) -> Iterator[Case]:
@@ -116,23 +130,8 @@ def cosine_as_a_shifted_sine(positions, features):
 @exercise(ref.attention, points=4, returns=("y", "weights"))
 def attention(rng: np.random.Generator) -> Iterator[Case]:
     """Take a softmax over the keys that may be seen, then a weighted mean of the values."""
-    padding = np.arange(5) < np.array([5, 3])[:, None]
-    for label, lead, queries, keys, features, values, mask in [
-        ("one query", (), 1, 3, 2, 3, np.ones((1, 3), bool)),
-        ("a causal mask", (2,), 4, 4, 3, 2, np.tri(4, dtype=bool)),
-        ("heads and padding", (2, 3), 3, 5, 4, 2, padding[:, None, None]),
-        (
-            "a query that sees nothing",
-            (2,),
-            3,
-            4,
-            3,
-            2,
-            np.array([[True] * 4, [False] * 4, [False, True, True, False]]),
-        ),
-    ]:
-        q, k = rng.normal(size=(*lead, queries, features)), rng.normal(size=(*lead, keys, features))
-        yield case(label, q=q, k=k, v=rng.normal(size=(*lead, keys, values)), mask=mask)
+    for label, q, k, v, mask in small_attention(rng, queries=1):
+        yield case(label, q=q, k=k, v=v, mask=mask)
     k = np.array([[0.5, 0.0], [0.499, 0.3], [-0.5, 0.1]])
     q = np.array([[1990.0, 1.0], [-1990.0, 1.0]]) * np.sqrt(2)
     v = rng.normal(size=(3, 2))
@@ -247,23 +246,7 @@ def scaled_queries_and_a_penalty(q, k, v, mask):
 @exercise(ref.attention_backward, points=4, returns=("grad_q", "grad_k", "grad_v"))
 def attention_backward(rng: np.random.Generator) -> Iterator[Case]:
     """Send a gradient backwards through scaled dot-product attention."""
-    padding = np.arange(5) < np.array([5, 3])[:, None]
-    for label, lead, queries, keys, features, values, mask in [
-        ("two queries", (), 2, 3, 2, 4, np.ones((2, 3), bool)),
-        ("a causal mask", (3,), 4, 4, 3, 2, np.tri(4, dtype=bool)),
-        ("heads and padding", (2, 3), 3, 5, 4, 2, padding[:, None, None]),
-        (
-            "a query that sees nothing",
-            (2,),
-            3,
-            4,
-            3,
-            2,
-            np.array([[True] * 4, [False] * 4, [False, True, True, False]]),
-        ),
-    ]:
-        q, k = rng.normal(size=(*lead, queries, features)), rng.normal(size=(*lead, keys, features))
-        v = rng.normal(size=(*lead, keys, values))
+    for label, q, k, v, mask in small_attention(rng, queries=2):
         y, weights = ref.attention(q, k, v, mask)
         yield case(label, grad_y=rng.normal(size=y.shape), q=q, k=k, v=v, mask=mask, weights=weights)
 
@@ -299,6 +282,15 @@ def diagonal_alone(grad_y, q, k, v, mask, weights):
 
 
 @attention_backward.mistake(
+    "The weighted mean is added. Raising one weight of a row lowers the others, so the mean is taken off."
+)
+def mean_added(grad_y, q, k, v, mask, weights):
+    g = grad_y @ v.mT
+    g = weights * (g + (weights * g).sum(axis=-1, keepdims=True)) / np.sqrt(q.shape[-1])
+    return g @ k, g.mT @ q, weights.mT @ grad_y
+
+
+@attention_backward.mistake(
     "A plain mean is taken off instead of the weighted one. The mean over the row counts each entry by its attention weight."
 )
 def plain_mean(grad_y, q, k, v, mask, weights):
@@ -310,7 +302,7 @@ def plain_mean(grad_y, q, k, v, mask, weights):
 @attention_backward.mistake(
     "The gradients of q and k hold their own vectors: a score is q · k, so ∂score/∂q is k, and ∂score/∂k is q."
 )
-def mean_over_the_queries(grad_y, q, k, v, mask, weights):
+def their_own_vectors(grad_y, q, k, v, mask, weights):
     g = grad_y @ v.mT
     g = weights * (g - (weights * g).sum(axis=-1, keepdims=True)) / np.sqrt(q.shape[-1])
     return g.sum(axis=-1, keepdims=True) * q, g.sum(axis=-2)[..., None] * k, weights.mT @ grad_y
@@ -351,12 +343,15 @@ def one_query_at_a_time(grad_y, q, k, v, mask, weights):
 
 
 # ---- causal_self_attention -------------------------------------------------------------------------------------------
+def seeing(mask, x, wq, wk, wv, wo, heads):
+    """Self-attention whose queries see what a mask says, whatever that is."""
+    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
+    return merge_heads(ref.attention(q, k, v, mask)[0]) @ wo
+
+
 def astray(x, real, wq, wk, wv, wo, heads):
     """Answers that come of mixed-up axes, and those of padding that is read in another way."""
     earlier, keys, queries = np.tri(x.shape[1], dtype=bool), real[:, None, None], real[:, None, :, None]
-
-    def cut(z):
-        return split_heads(z, heads)
 
     def cut_without_a_swap(z):
         return z.reshape(len(z), heads, x.shape[1], -1)
@@ -364,15 +359,18 @@ def astray(x, real, wq, wk, wv, wo, heads):
     def joined_without_a_swap(z):
         return z.reshape(x.shape)
 
-    def answer(mask, split=cut, merge=merge_heads):
+    def mixed_up(split, merge):
         q, k, v = (split(x @ w) for w in (wq, wk, wv))
-        return merge(ref.attention(q, k, v, mask)[0]) @ wo
+        return merge(ref.attention(q, k, v, seen)[0]) @ wo
+
+    def answer(mask):
+        return seeing(mask, x, wq, wk, wv, wo, heads)
 
     seen = earlier & keys
     axes = [
-        answer(seen, merge=joined_without_a_swap),
-        answer(seen, split=cut_without_a_swap),
-        answer(seen, split=cut_without_a_swap, merge=joined_without_a_swap),
+        mixed_up(lambda z: split_heads(z, heads), joined_without_a_swap),
+        mixed_up(cut_without_a_swap, merge_heads),
+        mixed_up(cut_without_a_swap, joined_without_a_swap),
     ]
     padding = [
         answer(earlier & queries),
@@ -451,22 +449,16 @@ def looks_back_only(outputs, held):
     "of a matrix of ones says so."
 )
 def reads_the_future(x, real, wq, wk, wv, wo, heads):
-    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
-    mask = np.ones((x.shape[1], 1), dtype=bool) & real[:, None, None]
-    s = np.where(mask, q @ k.mT / np.sqrt(q.shape[-1]), -1e9)
-    e = np.exp(s - s.max(axis=-1, keepdims=True)) * mask
-    return merge_heads(e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300) @ v) @ wo
+    return seeing(real[:, None, None], x, wq, wk, wv, wo, heads)
 
 
 @causal_self_attention.mistake(
     "The mask is the wrong way round: positions look at themselves and at **later** ones. Rows are queries; row t is True up to t."
 )
 def looks_forward(x, real, wq, wk, wv, wo, heads):
-    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
-    mask = np.triu(np.ones((x.shape[1], x.shape[1]), dtype=bool)) & real[:, None, None]
-    s = np.where(mask, q @ k.mT / np.sqrt(q.shape[-1]), -1e9)
-    e = np.exp(s - s.max(axis=-1, keepdims=True)) * mask
-    return merge_heads(e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300) @ v) @ wo
+    return seeing(
+        np.triu(np.ones((x.shape[1], x.shape[1]), dtype=bool)) & real[:, None, None], x, wq, wk, wv, wo, heads
+    )
 
 
 @causal_self_attention.mistake(
@@ -474,21 +466,14 @@ def looks_forward(x, real, wq, wk, wv, wo, heads):
     "when the next one is predicted."
 )
 def blind_for_itself(x, real, wq, wk, wv, wo, heads):
-    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
-    mask = np.tri(x.shape[1], k=-1, dtype=bool) & real[:, None, None]
-    s = np.where(mask, q @ k.mT / np.sqrt(q.shape[-1]), -1e9)
-    e = np.exp(s - s.max(axis=-1, keepdims=True)) * mask
-    return merge_heads(e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300) @ v) @ wo
+    return seeing(np.tri(x.shape[1], k=-1, dtype=bool) & real[:, None, None], x, wq, wk, wv, wo, heads)
 
 
 @causal_self_attention.mistake(
     "Padding is looked at like words: only the causal mask is used. A key counts if it is earlier **and** real."
 )
 def looks_at_padding(x, real, wq, wk, wv, wo, heads):
-    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
-    s = np.where(np.tri(x.shape[1], dtype=bool), q @ k.mT / np.sqrt(q.shape[-1]), -1e9)
-    e = np.exp(s - s.max(axis=-1, keepdims=True))
-    return merge_heads(e / e.sum(axis=-1, keepdims=True) @ v) @ wo
+    return seeing(np.tri(x.shape[1], dtype=bool), x, wq, wk, wv, wo, heads)
 
 
 @causal_self_attention.mistake(
@@ -505,11 +490,8 @@ def a_single_head(x, real, wq, wk, wv, wo, heads):
 
 @causal_self_attention.mistake("The last product is missing: W_O mixes what the heads found.")
 def without_the_last_product(x, real, wq, wk, wv, wo, heads):
-    q, k, v = (split_heads(x @ w, heads) for w in (wq, wk, wv))
     mask = np.tri(x.shape[1], dtype=bool) & real[:, None, None]
-    s = np.where(mask, q @ k.mT / np.sqrt(q.shape[-1]), -1e9)
-    e = np.exp(s - s.max(axis=-1, keepdims=True)) * mask
-    return merge_heads(e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300) @ v)
+    return seeing(mask, x, wq, wk, wv, np.eye(x.shape[2]), heads)
 
 
 @causal_self_attention.variant

@@ -148,13 +148,29 @@ def _with_flags(verdict: Verdict, made: Exercise, sheet: Sheet, replay: Replay, 
 
 
 def _with_follow_on(verdict: Verdict, before: dict[str, Verdict], notebook: NotebookNode) -> Verdict:
-    """A verdict that says which function of an exercise that does not pass this one calls: the mistake may be there alone."""
+    """A verdict that says which exercise that does not pass this one relies on: the mistake may be there alone."""
     if verdict.passed or verdict.kind == "unfinished":
         return verdict
-    source = _source(notebook, verdict.exercise)
-    called = [name for name, one in before.items() if not one.passed and re.search(rf"\b{re.escape(name)}\(", source)]
-    note = "It calls {}, which does not pass; mend that first, the mistake may lie there alone."
-    return replace(verdict, notes=(*verdict.notes, *(note.format(f"`{name}`") for name in called)))
+    used = _relied_on(notebook, verdict.exercise)
+    note = "It relies on {}, which does not pass; mend that first, the mistake may lie there alone."
+    wrong = [name for name, one in before.items() if not one.passed and name in used]
+    return replace(verdict, notes=(*verdict.notes, *(note.format(f"`{name}`") for name in wrong)))
+
+
+def _relied_on(notebook: NotebookNode, name: str) -> set[str]:
+    """Functions and classes of the notebook that an exercise's cell calls, itself or through others of them."""
+    defined: dict[str, str] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            text = cell.source[:50_000]
+            defined |= dict.fromkeys(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE), text)
+    used: set[str] = set()
+    to_read = [_source(notebook, name)]
+    while to_read:
+        new = {called for called in re.findall(r"\b(\w+)\(", to_read.pop()) if called in defined} - used
+        used |= new
+        to_read += [defined[called] for called in new]
+    return used
 
 
 def _source(notebook: NotebookNode, name: str) -> str:
