@@ -288,7 +288,7 @@ def _asks_for_a_formula(made: Exercise, sheet: Sheet) -> bool:
 
 def _smallest(sheet: Sheet) -> Question:
     """The question with the smallest inputs among those that are answered with a value; more than one entry, where there is one."""
-    good = [question for question in sheet.questions if question.expected.status == "returned"] or list(sheet.questions)
+    good = [question for question in sheet.questions if question.promised is None] or list(sheet.questions)
 
     def size(question: Question) -> int:
         return sum(count for _, count in _sizes(question.inputs))

@@ -98,7 +98,7 @@ def _same_answer(sheet: Sheet, question: Question, mistake: Answer, answer: Answ
     if mistake.raised.type_name != answer.raised.type_name:
         return False
     # A promised error counts whatever its wording; any other must say the same.
-    promised = question.expected.raised
+    promised = question.promised
     return mistake.raised.message == answer.raised.message or (
         promised is not None and promised.type_name == answer.raised.type_name
     )

@@ -94,14 +94,27 @@ class Misconception:
 
 @dataclass(frozen=True)
 class Question:
-    """One case, ready to ask and to judge. ``expected`` is the reference's answer, ``mistakes`` those of the known mistakes."""
+    """One case, ready to ask and to judge. ``mistakes`` has the answers of the known mistakes.
+
+    ``reference`` is the reference's answer, or what computes it: where a criterion judges, it is only needed to be shown.
+    """
 
     inputs: dict[str, Any]
-    expected: Answer
+    reference: Answer | Callable[[], Answer]
     label: str = ""
     held: dict[str, Any] = field(default_factory=dict)
     mistakes: Mapping[str, Answer] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)  # the parts of a sum by name, each shaped like the answer
+
+    @cached_property
+    def expected(self) -> Answer:
+        """The reference's answer."""
+        return self.reference() if callable(self.reference) else self.reference
+
+    @property
+    def promised(self) -> Raised | None:
+        """The error that these inputs should raise, or None. A reference that is yet to be asked raises none."""
+        return None if callable(self.reference) else self.reference.raised
 
 
 class OnDemand(Mapping[str, Any]):
@@ -161,7 +174,9 @@ class Exercise:
         returns: tuple[str, ...],
         rtol: float | None,
         atol: float | None,
+        costly: bool = False,
     ) -> None:
+        self.costly = costly
         self.cases, self.reference, self.points, self.returns = cases, reference, points, returns
         self.rtol, self.atol = rtol, atol
         self.name: str = getattr(cases, "__name__", "?")
@@ -287,16 +302,12 @@ class Exercise:
         """Questions of one seed with the answers of the reference and (unless told otherwise) of every known mistake."""
         questions = []
         for entry in self.generate(seed):
-            expected = _measured(
-                self.measure_source, entry.inputs, call(self.reference, entry.inputs, self.probe_source)
-            )
-            if expected.status == "raised" and not self._may_raise(expected):
-                raised = expected.raised
-                raise ExerciseError(f"{self.where}: the reference of '{self.name}' fails: {raised and raised.message}")
+            later = functools.partial(self._expected, entry)
+            reference = later if self.costly and self._criterion else later()
             wrong, terms = self._mistaken(entry), self._terms_of(entry)
             if not mistakes:
                 wrong = terms = OnDemand({})
-            questions.append(Question(entry.inputs, expected, entry.label, entry.held, wrong, terms))
+            questions.append(Question(entry.inputs, reference, entry.label, entry.held, wrong, terms))
         return Sheet(
             name=self.name,
             promise=self.promise.splitlines()[0],
@@ -313,6 +324,13 @@ class Exercise:
             upstream=self.gradient.upstream if self.gradient else None,
             measure=self.measure_source,
         )
+
+    def _expected(self, entry: Case) -> Answer:
+        expected = _measured(self.measure_source, entry.inputs, call(self.reference, entry.inputs, self.probe_source))
+        if expected.status == "raised" and (self.costly or not self._may_raise(expected)):
+            raised = expected.raised
+            raise ExerciseError(f"{self.where}: the reference of '{self.name}' fails: {raised and raised.message}")
+        return expected
 
     def _mistaken(self, entry: Case) -> OnDemand:
         probe, measure = self.probe_source, self.measure_source
@@ -375,6 +393,7 @@ def exercise(
     returns: tuple[str, ...] = (),
     rtol: float | None = None,
     atol: float | None = None,
+    costly: bool = False,
 ) -> Callable[[Callable[[np.random.Generator], Iterator[Case]]], Exercise]:
     """Define an exercise by decorating the generator of its cases.
 
@@ -384,10 +403,11 @@ def exercise(
         returns: names for the elements of a returned tuple, as the student will read them.
         rtol: relative tolerance; by default derived from the dtype of the expected value.
         atol: absolute tolerance; by default derived from the dtype and the largest expected entry.
+        costly: the reference takes long, raises for no case, and a criterion judges: it is asked only where its answer is shown.
     """
 
     def define(cases: Callable[[np.random.Generator], Iterator[Case]]) -> Exercise:
-        made = Exercise(cases, reference, float(points), tuple(returns), rtol, atol)
+        made = Exercise(cases, reference, float(points), tuple(returns), rtol, atol, costly)
         _register(made)
         return made
 

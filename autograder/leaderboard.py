@@ -52,6 +52,7 @@ class Entry:
 
 
 _THREAD = ("--threads", "1", "--precision", "auto")
+_BESIDE = ("--also", "kn5", "--also", "cache")
 ENTRIES = (
     Entry("3-gram", "3-gram", "Brown et al. 1992", 178.0, ("kn3",)),
     Entry("fnn", "feed-forward network", "Bengio et al. 2003", 162.2, ("fnn", "--cpu-seconds", "185", *_THREAD)),
@@ -61,14 +62,35 @@ ENTRIES = (
         "recurrent network with topics",
         "Mikolov and Zweig 2012",
         92.0,
-        ("rnn_lda", "--cpu-seconds", "240", *_THREAD, "--also", "kn5", "--also", "cache"),
+        ("rnn_lda", "--cpu-seconds", "240", *_THREAD, *_BESIDE),
+    ),
+    Entry(
+        "lstm",
+        "LSTM",
+        "Zaremba et al. 2014",
+        78.4,
+        ("lstm", "--cpu-seconds", "570", *_THREAD, *_BESIDE, "--also", "dynamic"),
     ),
     Entry(
         "rhn",
         "recurrent highway network",
         "Zilly et al. 2017",
         65.4,
-        ("rhn", "--cpu-seconds", "300", *_THREAD, "--also", "kn5", "--also", "cache"),
+        ("rhn", "--cpu-seconds", "300", *_THREAD, *_BESIDE),
+    ),
+    Entry(
+        "awd_lstm",
+        "LSTM with DropConnect and averaged descent",
+        "Merity et al. 2018",
+        58.8,
+        ("awd_lstm", "--cpu-seconds", "300", *_THREAD, *_BESIDE),
+    ),
+    Entry(
+        "transformer",
+        "Transformer",
+        "Radford et al. 2019",
+        35.7,
+        ("transformer", "--cpu-seconds", "225", *_THREAD, *_BESIDE),
     ),
 )
 

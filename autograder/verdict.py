@@ -255,7 +255,7 @@ def examine(sheet: Sheet, question: Question, answer: Answer) -> Finding | None:
     trouble = _trouble(sheet, question, answer)
     if trouble is not None:
         return trouble
-    if question.expected.status == "raised":
+    if question.promised is not None:
         return None
     if sheet.criterion:
         return _by_criterion(sheet, question, answer)
@@ -279,7 +279,7 @@ def _trouble(sheet: Sheet, question: Question, answer: Answer) -> Finding | None
         )
     if answer.status == "died":
         return Finding("died", answer.reason or "The process ended during the call.")
-    wanted = question.expected.raised
+    wanted = question.promised
     if answer.status == "raised" and answer.raised is not None:
         raised = answer.raised
         if wanted is not None and raised.type_name == wanted.type_name:

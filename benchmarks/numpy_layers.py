@@ -25,7 +25,7 @@ import torch
 
 from solutions.attention import fused_causal_attention, fused_causal_attention_backward
 from solutions.lstm import fused_tied_lm_gradients, new_lstm_lm
-from solutions.recurrent import fused_rnn_lm_gradients, new_rnn_lm
+from solutions.recurrent import Room, fused_rnn_lm_gradients, new_rnn_lm
 
 Step = Callable[[], tuple[float, list[np.ndarray]]]
 
@@ -73,9 +73,10 @@ def lstm(features: int, vocabulary: int, batch: int, steps: int) -> tuple[Step, 
     parameters = [p.astype(np.float32) for p in new_lstm_lm(rng, vocabulary, features)]
     words, targets = rng.integers(vocabulary, size=(2, batch, steps))
     h0, c0 = (np.tanh(rng.normal(size=(batch, features))).astype(np.float32) for _ in range(2))
+    room = Room()
 
     def ours() -> tuple[float, list[np.ndarray]]:
-        loss, grads, _ = fused_tied_lm_gradients(parameters, words, targets, None, (h0, c0))
+        loss, grads, _ = fused_tied_lm_gradients(parameters, words, targets, None, (h0, c0), room)
         return loss, grads
 
     embeddings, u, w, b, bias = (torch.tensor(p) for p in parameters)

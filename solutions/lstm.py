@@ -3,7 +3,7 @@
 import numpy as np
 
 from solutions.optimisers import Adam, clip_by_global_norm
-from solutions.recurrent import masked_lm_loss, softmax_loss_in_place, summed_by_word
+from solutions.recurrent import Room, masked_lm_loss, softmax_loss_in_place, summed_by_word
 
 
 # ---- one step of an LSTM ---------------------------------------------------------------------------------------------
@@ -411,7 +411,14 @@ def train_lstm_lm(
 
 # ---- the same, fast --------------------------------------------------------------------------------------------------
 def fused_lstm_forward(
-    x: np.ndarray, h0: np.ndarray, c0: np.ndarray, real: np.ndarray | None, u: np.ndarray, w: np.ndarray, b: np.ndarray
+    x: np.ndarray,
+    h0: np.ndarray,
+    c0: np.ndarray,
+    real: np.ndarray | None,
+    u: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray,
+    room: Room | None = None,
 ) -> dict[str, np.ndarray]:
     """Read sequences as `lstm_forward` does, with as few and as large operations as the recurrence allows; any float dtype.
 
@@ -421,6 +428,7 @@ def fused_lstm_forward(
     Args:
         x: (time, batch, inputs), U, W and b as `lstm_forward` has them, h0 and c0 (batch, features); one float dtype.
         real: (time, batch, 1) bool, True where a real word stands; None if no place is padded.
+        room: where to keep arrays from call to call; what an earlier call gave is then written over. None makes new ones.
 
     Returns:
         All that the way back needs, by name: x, real; hidden, cells (time + 1, batch, features), the first states in front;
@@ -429,12 +437,15 @@ def fused_lstm_forward(
     (time, batch, inputs), features = x.shape, len(w)
     half = np.array([0.5, 0.5, 0.5, 1.0], dtype=w.dtype)[:, None, None]
     into_x, into_h = (half * by_gate(a) for a in (u, w))  # (4, inputs, features), (4, features, features)
-    gates = np.empty((time, 4, batch, features), dtype=w.dtype)
+    room = room or Room()
+    gates = room("gates", (time, 4, batch, features), w.dtype)
+    of_a_gate = room("one gate", (time * batch, features), w.dtype)
     for k, (block, bias) in enumerate(zip(into_x, half[:, 0] * by_gate(b[None])[:, 0], strict=True)):
-        gates[:, k] = (x.reshape(time * batch, inputs) @ block + bias).reshape(time, batch, features)
-    hidden, cells = (np.empty((time + 1, batch, features), dtype=w.dtype) for _ in range(2))
+        np.matmul(x.reshape(time * batch, inputs), block, out=of_a_gate)
+        np.add(of_a_gate.reshape(time, batch, features), bias, out=gates[:, k])
+    hidden, cells = (room(name, (time + 1, batch, features), w.dtype) for name in ("hidden", "cells"))
     hidden[0], cells[0] = h0, c0
-    shown, product = np.empty((time, batch, features), dtype=w.dtype), np.empty_like(gates[0])
+    shown, product = room("shown", (time, batch, features), w.dtype), room("product", (4, batch, features), w.dtype)
     written = product[0]
     for t in range(time):
         z, c = gates[t], cells[t + 1]
@@ -458,7 +469,7 @@ def fused_lstm_forward(
 
 
 def fused_lstm_backward(
-    grad_hidden: np.ndarray, kept: dict[str, np.ndarray], u: np.ndarray, w: np.ndarray
+    grad_hidden: np.ndarray, kept: dict[str, np.ndarray], u: np.ndarray, w: np.ndarray, room: Room | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Back-propagate through time as `lstm_backward` does.
 
@@ -468,6 +479,7 @@ def fused_lstm_backward(
         grad_hidden: (time, batch, features), what each state gets from the loss at its own place alone; it is written over.
         kept: from `fused_lstm_forward`.
         u, w: the weights.
+        room: as in `fused_lstm_forward`; grad_x is kept there, too.
 
     Returns:
         grad_x (time, batch, inputs), grad_h0, grad_c0, grad_u, grad_w, grad_b, of the weights' dtype.
@@ -476,14 +488,17 @@ def fused_lstm_backward(
     real = kept.get("real")  # it is not there when no place is padded
     time, _, batch, features = gates.shape
     i, f, o, g = (gates[:, k] for k in range(4))
-    slopes = gates * gates  # what each block's gradient is multiplied by, in the order i, f, o, g
+    room = room or Room()
+    slopes = np.multiply(
+        gates, gates, out=room("slopes", gates.shape, w.dtype)
+    )  # what each block's gradient is multiplied by, in the order i, f, o, g
     np.subtract(gates[:, :3], slopes[:, :3], out=slopes[:, :3])  # s − s² for the sigmoids
     np.subtract(1, slopes[:, 3], out=slopes[:, 3])  # 1 − g²
     slopes[:, 0] *= g
     slopes[:, 1] *= cells[:-1]
     slopes[:, 2] *= shown
     slopes[:, 3] *= i
-    to_cell = shown * shown  # from h to its cell: o(1 − tanh²)
+    to_cell = np.multiply(shown, shown, out=room("to cell", shown.shape, w.dtype))  # from h to its cell: o(1 − tanh²)
     np.subtract(1, to_cell, out=to_cell)
     to_cell *= o
     if real is not None:
@@ -491,7 +506,7 @@ def fused_lstm_backward(
         to_cell *= real
         f = np.where(real, f, 1)
     back = np.ascontiguousarray(by_gate(w).transpose(0, 2, 1))  # (4, features, features)
-    grad_z, product = slopes, np.empty_like(gates[0])  # the gradient takes the slopes' place
+    grad_z, product = slopes, room("product", (4, batch, features), w.dtype)  # the gradient takes the slopes' place
     grad_h, grad_c, passed = np.zeros_like(hidden[0]), np.zeros_like(cells[0]), np.empty_like(cells[0])
     for t in reversed(range(time)):
         grad_h += grad_hidden[t]
@@ -508,12 +523,10 @@ def fused_lstm_backward(
         else:
             grad_h *= ~real[t]
             grad_h += product.sum(axis=0)
-    flat = np.empty(
-        (time * batch, 4 * features), dtype=w.dtype
-    )  # the blocks side by side again, in the order i, f, g, o
+    flat = room("side by side", (time * batch, 4 * features), w.dtype)  # the blocks in the order i, f, g, o again
     for k, block in enumerate((0, 1, 3, 2)):
         flat[:, k * features : (k + 1) * features] = grad_z[:, block].reshape(time * batch, features)
-    grad_x = (flat @ u.T).reshape(kept["x"].shape)
+    grad_x = np.matmul(flat, u.T, out=room("grad_x", (time * batch, len(u)), w.dtype)).reshape(kept["x"].shape)
     grad_u = kept["x"].reshape(time * batch, -1).T @ flat
     grad_w = hidden[:-1].reshape(time * batch, features).T @ flat
     return grad_x, grad_h, grad_c, grad_u, grad_w, flat.sum(axis=0)
@@ -531,6 +544,7 @@ def fused_tied_lm_gradients(
     targets: np.ndarray,
     mask: np.ndarray | None,
     state: tuple[np.ndarray, np.ndarray],
+    room: Room | None = None,
 ) -> tuple[float, list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Give what `tied_lm_gradients` gives, with as few and as large operations as the recurrence allows; any float dtype.
 
@@ -540,24 +554,26 @@ def fused_tied_lm_gradients(
         targets: (batch, time) integers.
         mask: (batch, time) bool; None if no place is padded.
         state: h and c, (batch, features) of the parameters' dtype.
+        room: as in `fused_lstm_forward`, for all that is large and not handed out.
 
     Returns:
         loss, a float; grads, arrays of the parameters' shapes and dtype; state, h and c after the last place.
     """
     embeddings, u, w, b, bias = parameters
+    room = room or Room()
     batch, time = words.shape
     read, wanted = words.T.ravel(), targets.T.ravel()  # (time·batch,), the first step's rows first
     real = None if mask is None else mask.T[:, :, None]  # (time, batch, 1)
     x = embeddings[read]
-    kept = fused_lstm_forward(x.reshape(time, batch, -1), *state, real, u, w, b)
+    kept = fused_lstm_forward(x.reshape(time, batch, -1), *state, real, u, w, b, room)
     hidden = kept["hidden"][1:].reshape(time * batch, -1)
 
-    logits = hidden @ embeddings.T  # (time·batch, vocabulary)
+    logits = np.matmul(hidden, embeddings.T, out=room("logits", (time * batch, len(embeddings)), w.dtype))
     logits += bias
     loss, grad_logits = softmax_loss_in_place(logits, wanted, None if real is None else real.ravel())
 
-    grad_hidden = (grad_logits @ embeddings).reshape(time, batch, -1)
-    grad_x, _, _, grad_u, grad_w, grad_b = fused_lstm_backward(grad_hidden, kept, u, w)
+    grad_hidden = np.matmul(grad_logits, embeddings, out=room("grad_hidden", hidden.shape, w.dtype))
+    grad_x, _, _, grad_u, grad_w, grad_b = fused_lstm_backward(grad_hidden.reshape(time, batch, -1), kept, u, w, room)
     grad_embeddings = grad_logits.T @ hidden
     grad_embeddings += summed_by_word(read, grad_x.reshape(time * batch, -1), len(embeddings))
     grads = [grad_embeddings, grad_u, grad_w, grad_b, grad_logits.sum(axis=0)]

@@ -326,6 +326,48 @@ def test_a_trained_result() -> None:
     assert "y_test" not in question.inputs
 
 
+def test_a_costly_reference_is_asked_only_where_its_answer_is_shown() -> None:
+    asked, short = [], True
+
+    def long_run(steps: int) -> np.ndarray:
+        """Train for so many steps."""
+        asked.append(steps)
+        if steps > 9:
+            raise ValueError("too long")
+        return np.full(3, 0.5**steps)
+
+    def cases(rng):  # type: ignore[no-untyped-def]
+        """Train until little is left."""
+        yield case(steps=int(rng.integers(5, 9)) if short else 10)
+
+    def close_to_zero(outputs, held):  # type: ignore[no-untyped-def]
+        a, b, c = outputs["result"]
+        return None if max(abs(a), abs(b), abs(c)) < 0.1 else "more than 0.1 is left."
+
+    made = exercise(long_run, points=1, costly=True)(named("long_run", cases))
+    made.criterion(close_to_zero)
+    assert verdict_of(made.sheet("fresh"), lambda steps: np.zeros(3)).passed
+    assert verdict_of(made.sheet("fresh"), lambda steps: np.ones(3)).headline == "more than 0.1 is left."
+    assert not asked
+
+    verdict = verdict_of(made.sheet("fresh"), lambda steps: np.zeros(2))  # of another form: what passes is shown
+    assert "an answer that passes" in dict(verdict.evidence)
+    assert len(asked) == 1
+    frozen_sheet(made)  # what is frozen for the notebook holds the answer
+    assert len(asked) == 2
+
+    every = exercise(long_run, points=1)(named("long_run", cases))
+    every.criterion(close_to_zero)
+    every.sheet("fresh")
+    assert len(asked) == 3
+
+    short = False
+    fails = exercise(long_run, points=1, costly=True)(named("long_run", cases))
+    fails.criterion(close_to_zero)
+    with pytest.raises(ExerciseError, match="the reference of 'long_run' fails: too long"):
+        frozen.freeze([fails])  # a costly reference promises no error: the build finds out
+
+
 def test_a_model_that_peeks_at_the_future_is_caught() -> None:
     def running_mean(x: np.ndarray) -> np.ndarray:
         """Mean of all steps up to each."""

@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 from autograder import cli, language_models
 from course.kit import language_models as engine
 from course.kit.corpora import Corpus
+from course.kit.count_vectors import count_vectors
 from course.kit.language_models import candidates, choose, evaluate, generate, log_inclusion, perplexity, train
 from course.kit.training import CheckpointError, History, load
 from solutions.feedforward_lm import context_windows, feedforward_loss
@@ -37,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 CORPUS = small_corpus()
 SETTINGS = {
     "corpus": 0, "model": 0, "limits": 0, "batch": 8, "time": 5, "rate": 1e-2, "clip": 0.5, "sampled": 10,
-    "decay": 0.0, "precision": "float32", "seed": 0, "processes": 1,
+    "decay": 0.0, "optimiser": "adam", "averaged": 0.0, "counted": False, "precision": "float32", "seed": 0, "processes": 1,
 }  # fmt: skip
 
 
@@ -427,6 +428,86 @@ def test_the_rate_rises_falls_and_ends_small() -> None:
     assert factors[-1] == pytest.approx(0.01, rel=1e-3)
 
 
+def test_the_rate_stays_where_parameters_are_averaged() -> None:
+    factors = [engine._schedule(step, 1000, falls=False) for step in range(1000)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:] == [1.0] * 991
+
+
+@pytest.mark.parametrize("sampled", [10, None])
+def test_plain_descent_is_torchs_own(sampled: int | None) -> None:
+    made = learner(feed_forward(), optimiser="sgd", sampled=sampled, rate=2.0, clip=None)
+    theirs = {name: p.detach().clone() for name, p in made.model.named_parameters()}
+    taken: dict[str, torch.Tensor] = {}
+
+    def keep(learned: Any, used: Any, chosen: Any, number: int) -> None:
+        for name, p in made.model.named_parameters():
+            if p.grad is not None:
+                taken[name] = p.grad.clone()
+        for name, part in zip(made.tables, used, strict=True):
+            rows = slice(None) if chosen is None else chosen
+            taken[name] = torch.zeros_like(theirs[name]).index_put_((torch.arange(WORDS)[rows],), part.grad)
+        engine._WordLearner.update(made, learned, used, chosen, number)
+
+    made.update = keep
+    made.step(20)  # the rate has risen by then
+    for name, p in made.model.named_parameters():
+        assert torch.allclose(p, theirs[name] - 2.0 * engine._schedule(20, 1000) * taken[name], atol=1e-6), name
+        assert not torch.equal(p, theirs[name]), name
+
+
+def test_plain_descent_learns() -> None:
+    model = elman(0.1)
+    before = perplexity(model, CORPUS.test)
+    how = {"epochs": 2, "rate": 3.0, "clip": 0.25, "batch": 8, "time": 10, "sampled": 20}
+    train(model, CORPUS, optimiser="sgd", averaged=0.5, progress=False, **how)
+    assert perplexity(model, CORPUS.valid) < 0.6 * min(before, WORDS)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_what_is_left_is_the_mean_of_the_parameters(optimiser: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every tenth step of the last share is in it, and no other; what is judged is the mean, what goes on learning is not."""
+    how = {
+        "epochs": 1.6,
+        "batch": 8,
+        "time": 10,
+        "sampled": 10,
+        "rate": 0.02,
+        "progress": False,
+        "optimiser": optimiser,
+    }
+    at, judged = [], []
+    step, held_out = engine._WordLearner.step, engine._WordLearner.held_out
+
+    def watched(self: Any, number: int) -> float:
+        loss = float(step(self, number))
+        at.append([p.detach().clone() for p in self.model.parameters()])
+        return loss
+
+    def judging(self: Any) -> float:
+        before = [p.detach().clone() for p in self.model.parameters()]
+        nats = float(held_out(self))
+        judged.append((nats, all(map(torch.equal, before, self.model.parameters()))))
+        return nats
+
+    monkeypatch.setattr(engine._WordLearner, "step", watched)
+    monkeypatch.setattr(engine._WordLearner, "held_out", judging)
+    model = elman(0.2)
+    run = train(model, CORPUS, averaged=0.5, **how)
+    assert (run.planned, run.at) == (120, [75, 120])
+    assert all(kept for _, kept in judged)
+    for k, p in enumerate(model.parameters()):
+        assert torch.allclose(
+            p, torch.stack([at[number][k] for number in (60, 70, 80, 90, 100, 110)]).mean(dim=0), atol=1e-6
+        )
+    assert perplexity(model, CORPUS.valid) == pytest.approx(math.exp(judged[-1][0]), rel=1e-6)
+
+    at.clear()
+    last = elman(0.2)
+    train(last, CORPUS, averaged=0.0, **how)
+    assert all(map(torch.equal, at[-1], last.parameters()))
+
+
 def test_gradients_are_clipped_all_together() -> None:
     made = learner(elman(), clip=1e-3)
     norms = []
@@ -437,7 +518,7 @@ def test_gradients_are_clipped_all_together() -> None:
         norms.append(float(torch.sqrt(sum((g**2).sum() for g in every))))
         original(self, grads, rows, rate)
 
-    made.table_adam.step = step.__get__(made.table_adam)
+    made.table_steps.step = step.__get__(made.table_steps)
     for k in range(3):
         made.step(k)
     assert norms == pytest.approx([1e-3] * 3, rel=1e-3)
@@ -451,6 +532,27 @@ def test_it_begins_with_the_words_frequencies() -> None:
     assert math.isclose(
         perplexity(model, CORPUS.test), math.exp(-np.log(counts / counts.sum())[CORPUS.test].mean()), rel_tol=1e-5
     )
+
+
+@each_model
+def test_word_vectors_can_begin_as_counting_has_them(make: Any) -> None:
+    model, plain = make(), make()
+    made = learner(model)
+    length = float(model.embedding.weight.detach().norm(dim=1).mean())
+    made.begin_at_counts()
+    wanted = count_vectors(CORPUS.train, *model.embedding.weight.shape)
+    assert torch.allclose(model.embedding.weight, wanted * length, atol=1e-6)
+    assert float(model.embedding.weight.detach().norm(dim=1).mean()) == pytest.approx(length, rel=1e-5)
+    for (name, p), other in zip(model.named_parameters(), plain.parameters(), strict=True):
+        if not name.startswith("embedding") and name != "output.bias":
+            assert torch.equal(p, other), name
+
+    how = {"epochs": 0.2, "batch": 8, "time": 10, "sampled": 10, "progress": False}
+    first, second, without = make(), make(), make()
+    for one, counted in ((first, True), (second, True), (without, False)):
+        train(one, CORPUS, counted=counted, **how)
+    assert torch.equal(first.embedding.weight, second.embedding.weight)
+    assert not torch.equal(first.embedding.weight, without.embedding.weight)
 
 
 class Pulled(Exception):
@@ -469,11 +571,14 @@ def pulled(monkeypatch: pytest.MonkeyPatch, after: int, error: type[BaseExceptio
 
 
 @each_model
-@pytest.mark.parametrize("steps", [1, 40, 75, 100])
+@pytest.mark.parametrize(
+    ("steps", "more"),
+    [(1, {}), (40, {}), (75, {}), (100, {}), (100, {"averaged": 0.7}), (90, {"optimiser": "sgd", "averaged": 0.3})],
+)
 def test_a_run_that_broke_off_ends_in_the_same_bits(
-    make: Any, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Any, steps: int, more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = {"epochs": 1.5, "batch": 8, "time": 10, "sampled": 10, "progress": False}
+    how = {"epochs": 1.5, "batch": 8, "time": 10, "sampled": 10, "progress": False, **more}
     whole, second = make(0.3), make(0.3)
     train(whole, CORPUS, **how)
     with monkeypatch.context() as patch:
@@ -557,6 +662,8 @@ def test_it_stops_when_nothing_gets_better(monkeypatch: pytest.MonkeyPatch) -> N
         ({"epochs": 1, "sampled": 0}, "1 or more"),
         ({"epochs": 1, "rate": 0.0}, "above 0"),
         ({"epochs": 1, "precision": "fp8"}, "bf16"),
+        ({"epochs": 1, "optimiser": "lion"}, "adam"),
+        ({"epochs": 1, "averaged": 1.5}, "from 0 to 1"),
         ({"epochs": 1, "batch": 5000}, "too few"),
     ],
 )

@@ -708,7 +708,7 @@ def _texts(rng, count, classes, vocabulary, per_class, time):
     return np.where(mask, words, other), mask, targets
 
 
-@exercise(text.train_text_classifier, points=3, returns=("embeddings", "w", "b"))
+@exercise(text.train_text_classifier, points=3, costly=True, returns=("embeddings", "w", "b"))
 def train_text_classifier(rng: np.random.Generator) -> Iterator[Case]:
     """Learn to sort texts, to 85 % on texts that your function has never seen."""
     for label, classes, vocabulary, per_class in [("two classes", 2, 40, 6), ("three classes", 3, 60, 6)]:

@@ -991,7 +991,7 @@ def tied_by_autograd(parameters, words, targets, mask, state):
 
 
 # ---- train_lstm_lm ---------------------------------------------------------------------------------------------------
-@exercise(ref.train_lstm_lm, points=4, returns=("embeddings", "u", "w", "b", "bias"))
+@exercise(ref.train_lstm_lm, points=4, costly=True, returns=("embeddings", "u", "w", "b", "bias"))
 def train_lstm_lm(rng: np.random.Generator) -> Iterator[Case]:
     """Train an LSTM language model until it carries a name across words that tell nothing."""
     for label, between, time in [("three words between", 3, 6), ("two words between", 2, 5)]:

@@ -1026,7 +1026,7 @@ def turns_the_real_words_only(x, mask, layers):
 
 
 # ---- train_rnn_lm ----------------------------------------------------------------------------------------------------
-@exercise(ref.train_rnn_lm, points=4, returns=("embeddings", "u", "w", "b", "v", "c"))
+@exercise(ref.train_rnn_lm, points=4, costly=True, returns=("embeddings", "u", "w", "b", "v", "c"))
 def train_rnn_lm(rng: np.random.Generator) -> Iterator[Case]:
     """Train a recurrent language model until it remembers a name across words that tell nothing."""
     for label, between, time in [("pieces of four words", 2, 4), ("longer pieces", 1, 7)]:

@@ -886,7 +886,7 @@ def past_and_new_scored_apart(x, keys, values, wq, wk, wv, wo, heads):
 
 
 # ---- train_transformer_lm --------------------------------------------------------------------------------------------
-@exercise(ref.train_transformer_lm, points=4, returns=PARAMETERS)
+@exercise(ref.train_transformer_lm, points=4, costly=True, returns=PARAMETERS)
 def train_transformer_lm(rng: np.random.Generator) -> Iterator[Case]:
     """Train a Transformer language model until it has found out where to look."""
     for label, back in [("each word comes back after three places", 3), ("after two places", 2)]:

@@ -17,6 +17,7 @@ trained, judged and run by the same functions.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time as clock
@@ -32,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course.kit.corpora import Corpus, Vocabulary
+from course.kit.count_vectors import count_vectors
 from course.kit.training import CheckpointError, History, Progress, _duration, fit, load, seeded
 
 __all__ = [
@@ -374,6 +376,9 @@ def train(
     clip: float | None = 0.5,
     sampled: int | None = 1024,
     decay: float = 0.0,
+    optimiser: str = "adam",
+    averaged: float = 0.0,
+    counted: bool = False,
     device: Any = "cpu",
     precision: str = "float32",
     seed: int = 0,
@@ -387,9 +392,10 @@ def train(
     """Train a language model, and leave it as it was when it judged the validation text best.
 
     The text is cut into ``batch`` rows that are read side by side, ``time`` words a step, each row's state carried from step to
-    step; every epoch begins elsewhere in the text. Adam; the rate rises over the first hundredth of the steps, then falls along a
-    cosine to a hundredth of itself. How many steps there will be is settled at the start, from the measured speed where a time is
-    given, and stored in the checkpoint, so that a run that is taken up again follows the same schedule.
+    step; every epoch begins elsewhere in the text. The rate rises over the first hundredth of the steps, then falls along a cosine
+    to a hundredth of itself, or stays as it is where parameters are averaged. How many steps there will be is settled at the start,
+    from the measured speed where a time is given, and stored in the checkpoint, so that a run that is taken up again follows the
+    same schedule.
 
     Under ``torchrun`` every process reads its share of the rows (the first process the first ``batch / processes`` of them, and so
     on), all use one set of candidates, and gradients are averaged before each step: the same steps as one process takes with the
@@ -409,6 +415,11 @@ def train(
         sampled: how many words are drawn for a step's sampled softmax, from the training text's frequencies to the power 0.75;
             None takes the full softmax.
         decay: weight decay of all that is not a table of words.
+        optimiser: "adam", or "sgd" for plain descent, whose rate is far larger.
+        averaged: from which point on the parameters' mean takes their place in judging and in the end, as the share of the steps
+            that come after it; 0 takes the parameters as they are.
+        counted: whether the words' vectors begin as what counting their neighbours in the training text gives, see
+            :mod:`course.kit.count_vectors`, instead of as they are. The time it takes is part of the run's.
         device: "cpu" or "cuda".
         precision: "float32", or "bf16" for products in bfloat16; judging is always float32.
         seed: of the rows' beginnings, the candidates and dropout.
@@ -424,6 +435,10 @@ def train(
     Raises:
         ValueError: a setting that has no meaning.
         CheckpointError: the file is no checkpoint, or one of another run.
+
+    Source:
+        Polyak and Juditsky 1992 (averaging); Merity, Keskar and Socher 2018 (for language models; they begin to average when the
+        validation text no longer gets easier, here the length of the run is known, and with it the point).
     """
     if minutes is None and epochs is None and cpu_seconds is None:
         raise ValueError("say how long to train: minutes, epochs or cpu_seconds")
@@ -433,6 +448,10 @@ def train(
         raise ValueError("batch, time, every and sampled must be 1 or more, the rate above 0")
     if precision not in ("float32", "bf16"):
         raise ValueError(f'precision is "float32" or "bf16", not {precision!r}')
+    if optimiser not in ("adam", "sgd"):
+        raise ValueError(f'optimiser is "adam" or "sgd", not {optimiser!r}')
+    if not 0 <= averaged <= 1:
+        raise ValueError(f"averaged is a share of the steps, from 0 to 1, not {averaged}")
     context = _context_of(model)
     if context is not None and time > context:
         raise ValueError(f"the model reads at most {context} words at once; time is {time}")
@@ -447,6 +466,7 @@ def train(
         "model": [type(model).__name__, *([name, *p.shape] for name, p in model.named_parameters())],
         "limits": [minutes, epochs, cpu_seconds],
         **{"batch": batch, "time": time, "rate": rate, "clip": clip, "sampled": sampled, "decay": decay},
+        **{"optimiser": optimiser, "averaged": averaged, "counted": counted},
         **{"precision": precision, "seed": seed, "processes": _processes()},
     }
     learner = _WordLearner(model.to(device), corpus, settings)
@@ -456,6 +476,8 @@ def train(
     else:
         _agree_on_parameters(model)
         learner.begin_at_unigram()
+        if counted:
+            learner.begin_at_counts()
         limits = _Limits(minutes, epochs, cpu_seconds, clock.monotonic(), cpu_began)
         learner.plan = _shared(learner.make_plan(limits))
     plan = learner.plan
@@ -479,6 +501,7 @@ def train(
         judge_interrupted=_processes() == 1,
         write=_rank() == 0,
     )
+    learner.settle()
     at = [plan[leg + 1] for leg in range(len(history.held_out))]
     if history.stopped == "interrupted" and at and learner.furthest < at[-1]:
         at[-1] = learner.furthest
@@ -533,11 +556,13 @@ class _WordLearner:
         )
         if "output.weight" not in names:
             raise ValueError("a language model has a layer `output` with a logit for each word of the vocabulary")
+        self.words_read = sorted(words & set(names))
         self.tables = {name: named[name] for name in names}  # tied ones are the same object twice
         unique = list({id(p): p for p in self.tables.values()}.values())
         self.dense = [p for p in model.parameters() if all(p is not table for table in unique)]
-        self.table_adam = _RowAdam(unique)
-        self.adam = torch.optim.AdamW(self.dense, weight_decay=settings["decay"], betas=_BETAS) if self.dense else None
+        self.table_steps = _RowAdam(unique) if settings["optimiser"] == "adam" else _RowDescent(unique)
+        self.dense_steps = _dense_optimiser(self.dense, settings) if self.dense else None
+        self.mean = _RunningMean(list(model.parameters()))
         counts = np.bincount(corpus.train, minlength=size)
         q = counts**0.75 / (counts**0.75).sum()
         self.cumulative = np.cumsum(q)
@@ -549,6 +574,15 @@ class _WordLearner:
         with torch.no_grad():
             if "output.bias" in self.tables:
                 self.tables["output.bias"].copy_(self.unigram)
+
+    def begin_at_counts(self) -> None:
+        """Let the tables of words hold what counting says, as long on average as what was there."""
+        for name in self.words_read:
+            table = self.tables[name]
+            vocabulary, features = table.shape
+            made = count_vectors(self.corpus.train, vocabulary, features, seed=self.settings["seed"])
+            with torch.no_grad():
+                table.copy_(made * table.norm(dim=1).mean().cpu())
 
     # ---- one step
     def step(self, number: int) -> float:
@@ -588,13 +622,16 @@ class _WordLearner:
         _average_gradients(learned)
         if self.settings["clip"] is not None:
             torch.nn.utils.clip_grad_norm_(learned, self.settings["clip"])
-        rate = self.settings["rate"] * _schedule(number, self.plan[-1])
-        self.table_adam.step([p.grad for p in used], chosen, rate)
-        if self.adam is not None:
-            self.adam.param_groups[0]["lr"] = rate
-            self.adam.step()
+        share = self.settings["averaged"]
+        rate = self.settings["rate"] * _schedule(number, self.plan[-1], falls=not share)
+        self.table_steps.step([p.grad for p in used], chosen, rate)
+        if self.dense_steps is not None:
+            self.dense_steps.param_groups[0]["lr"] = rate
+            self.dense_steps.step()
         for p in learned:
             p.grad = None
+        if number >= (1 - share) * self.plan[-1] and number % _MEAN_EVERY == 0:
+            self.mean.add()
 
     def words(self, epoch: int, place: int) -> tuple[Tensor, Tensor]:
         """This process's share of a step: inputs and targets, (batch / processes, time) int64 each."""
@@ -624,7 +661,12 @@ class _WordLearner:
     def held_out(self) -> float:
         """Nats a word on the validation text; the first process judges, all hear it."""
         end = self.corpus.vocabulary.end
-        return float(_shared(evaluate(self.model, self.corpus.valid, end=end).loss if _rank() == 0 else 0.0))
+        with self.mean.in_place():
+            return float(_shared(evaluate(self.model, self.corpus.valid, end=end).loss if _rank() == 0 else 0.0))
+
+    def settle(self) -> None:
+        """Leave the model with the parameters it was judged with."""
+        self.mean.exchange()
 
     def make_plan(self, limits: _Limits) -> list[int]:
         """Steps at which to judge, from 0 to the end of the run: each epoch, or as often as costs 5 % of the time."""
@@ -677,8 +719,9 @@ class _WordLearner:
         """All that later steps depend on; generators are made anew for each step."""
         return {
             "model": dict(self.model.state_dict()),
-            "tables": self.table_adam.state_dict(),
-            "adam": self.adam.state_dict() if self.adam is not None else None,
+            "tables": self.table_steps.state_dict(),
+            "dense": self.dense_steps.state_dict() if self.dense_steps is not None else None,
+            "mean": self.mean.state_dict(),
             "carried": _gathered(_on_cpu(self.state)),
             "run": {"settings": self.settings, "plan": self.plan, "reached": self.reached, "recent": self.recent},
             "cpu_seconds": self.cpu_seconds(),
@@ -687,9 +730,10 @@ class _WordLearner:
     def load_state_dict(self, saved: Any) -> None:
         """Go on from what ``state_dict`` gave."""
         self.model.load_state_dict(saved["model"])
-        self.table_adam.load_state_dict(saved["tables"])
-        if self.adam is not None:
-            self.adam.load_state_dict(saved["adam"])
+        self.table_steps.load_state_dict(saved["tables"])
+        if self.dense_steps is not None:
+            self.dense_steps.load_state_dict(saved["dense"])
+        self.mean.load_state_dict(saved["mean"])
         self.state = _map_tensors(saved["carried"][_rank()], lambda t: t.to(self.where))
         self.plan, self.reached, self.recent = (saved["run"][key] for key in ("plan", "reached", "recent"))
         self.furthest = max(self.furthest, self.reached)
@@ -739,17 +783,97 @@ class _RowAdam:
                 tensor.copy_(value)
 
 
+class _RowDescent:
+    """Plain descent for tables whose rows are words; it remembers nothing."""
+
+    def __init__(self, tables: list[nn.Parameter]) -> None:
+        self.tables = tables
+
+    @torch.no_grad()
+    def step(self, grads: Sequence[Tensor | None], rows: Tensor | None, rate: float) -> None:
+        """Change each table with the gradient of its rows; `rows` None stands for all of them."""
+        for table, grad in zip(self.tables, grads, strict=True):
+            if grad is None:
+                continue
+            if rows is None:
+                table.add_(grad, alpha=-rate)
+            else:
+                table.index_add_(0, rows, grad, alpha=-rate)
+
+    def state_dict(self) -> list[Any]:
+        """Nothing."""
+        return []
+
+    def load_state_dict(self, saved: list[Any]) -> None:
+        """Nothing to go on from."""
+
+
+def _dense_optimiser(parameters: list[nn.Parameter], settings: dict[str, Any]) -> torch.optim.Optimizer:
+    """What changes all that is no table of words."""
+    if settings["optimiser"] == "sgd":
+        return torch.optim.SGD(parameters, lr=settings["rate"], weight_decay=settings["decay"])
+    return torch.optim.AdamW(parameters, weight_decay=settings["decay"], betas=_BETAS)
+
+
+#: Parameters are added to their mean once in so many steps: a table of 10,000 words is large.
+_MEAN_EVERY = 10
+
+
+class _RunningMean:
+    """The mean of parameters over all moments at which they were added."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+        self.count = 0
+        self.values: list[Tensor] = []
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Add what the parameters are now."""
+        self.count += 1
+        if not self.values:
+            self.values = [p.detach().clone() for p in self.parameters]
+        for value, p in zip(self.values, self.parameters, strict=True):
+            value.lerp_(p, 1 / self.count)
+
+    @torch.no_grad()
+    def exchange(self) -> None:
+        """Let the parameters be their mean, and the mean what they were; a second time undoes it."""
+        for p, value in zip(self.parameters, self.values, strict=bool(self.count)):
+            kept = p.clone()
+            p.copy_(value)
+            value.copy_(kept)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within it the parameters are their mean, if anything was added."""
+        self.exchange()
+        try:
+            yield
+        finally:
+            self.exchange()
+
+    def state_dict(self) -> list[Any]:
+        """Count and mean."""
+        return [self.count, self.values]
+
+    def load_state_dict(self, saved: list[Any]) -> None:
+        """Go on from what ``state_dict`` gave."""
+        self.count, values = saved
+        self.values = [value.to(p.device, copy=True) for value, p in zip(values, self.parameters, strict=bool(values))]
+
+
 def _rows(tokens: int, batch: int, time: int) -> tuple[int, int]:
     """Words a row, and steps an epoch; fewer than `batch` words are left out of an epoch, others in each."""
     length = tokens // batch
     return length, math.ceil(length / time)
 
 
-def _schedule(step: int, steps: int) -> float:
-    """Factor of the rate: up over the first hundredth, then along a cosine down to a hundredth."""
+def _schedule(step: int, steps: int, falls: bool = True) -> float:
+    """Factor of the rate: up over the first hundredth, then along a cosine down to a hundredth, where it falls."""
     warm = max(1, steps // 100)
     cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
-    return min(1.0, (step + 1) / warm) * cosine
+    return min(1.0, (step + 1) / warm) * (cosine if falls else 1.0)
 
 
 def _stored_plan(saved: Any, settings: dict[str, Any]) -> list[int]:
