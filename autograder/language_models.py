@@ -244,6 +244,7 @@ def run(request: Request, command: str, stream: TextIO | None = None) -> dict[st
         TrainingError: it cannot be done.
     """
     request.check()
+    made_by = version()  # now: by the end the files may be others
     corpus = corpus_of(request)
     result: dict[str, Any] = {"model": request.model, "data": corpus.name}
     if request.model in NGRAMS:
@@ -254,7 +255,7 @@ def run(request: Request, command: str, stream: TextIO | None = None) -> dict[st
             return {}
     if corpus.entropy is not None:
         result["limit_ppl"] = math.exp(corpus.entropy)
-    return result | {"seed": request.seed, "command": command, "version": version()}
+    return result | {"seed": request.seed, "command": command, "version": made_by}
 
 
 def _count(order: int, corpus: Corpus) -> dict[str, Any]:
@@ -412,16 +413,34 @@ def setting(text: str) -> tuple[str, Any]:
     return name, value
 
 
+#: Files that say what runs gave: writing one does not make the code another.
+RESULTS = (
+    "assets/leaderboard.json",
+    "assets/figures/leaderboard.svg",
+    "docs/leaderboard.md",
+    "docs/language_models.md",
+)
+
+
 def version() -> str:
-    """Version of the course, with the commit where git knows one."""
+    """Version of the course, with the commit where git knows one, and "dirty" where the code has been changed since."""
     number = importlib.metadata.version("nnlm-course")
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    commit = _git("describe", "--always")
+    if not commit:
         return number
-    return f"{number}+{described.stdout.strip()}" if described.returncode == 0 else number
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":(exclude){name}" for name in RESULTS)
+    )
+    return f"{number}+{commit}{'-dirty' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    """What git says; nothing where it is not there or knows nothing of this folder."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def to_lines(result: Mapping[str, Any]) -> list[str]:

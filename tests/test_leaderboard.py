@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,27 @@ def test_the_command_of_a_row_is_one_that_train_takes(
     done = CliRunner().invoke(cli.app, words[2:])
     assert done.exit_code == 0, done.output
     assert asked[0].data == "penn_treebank"
+
+
+def test_a_version_is_dirty_when_code_has_changed_and_not_when_results_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language_models, "ROOT", tmp_path)
+    assert "+" not in language_models.version()  # no commit is known
+    for name in ("code.py", *language_models.RESULTS):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    clean = language_models.version()
+    assert "+" in clean
+    assert "dirty" not in clean
+    for name in language_models.RESULTS:
+        (tmp_path / name).write_text("2")
+    assert language_models.version() == clean
+    (tmp_path / "code.py").write_text("2")
+    assert language_models.version() == f"{clean}-dirty"
 
 
 def test_a_row_keeps_what_a_run_gave() -> None:
