@@ -3,7 +3,7 @@
 import numpy as np
 
 from solutions.optimisers import Adam, clip_by_global_norm
-from solutions.recurrent import Room, masked_lm_loss, softmax_loss_in_place, summed_by_word
+from solutions.recurrent import Room, masked_lm_loss, softmax_loss_in_place, sums_by_word
 
 
 # ---- one step of an LSTM ---------------------------------------------------------------------------------------------
@@ -422,8 +422,8 @@ def fused_lstm_forward(
 ) -> dict[str, np.ndarray]:
     """Read sequences as `lstm_forward` does, with as few and as large operations as the recurrence allows; any float dtype.
 
-    Steps come first, then gates: each gate of each step is one block of memory. A product of four small matrices gives the four
-    blocks of a step at once, and one tanh serves all four: σ(z) = ½ + ½ tanh(z/2), with the ½ inside put into the weights.
+    Steps come first, so that each step's rows lie together. One product gives all four blocks of all inputs, one the four blocks of
+    a step, and one tanh serves all four: σ(z) = ½ + ½ tanh(z/2), with the ½ inside put into the weights.
 
     Args:
         x: (time, batch, inputs), U, W and b as `lstm_forward` has them, h0 and c0 (batch, features); one float dtype.
@@ -432,36 +432,35 @@ def fused_lstm_forward(
 
     Returns:
         All that the way back needs, by name: x, real; hidden, cells (time + 1, batch, features), the first states in front;
-        gates (time, 4, batch, features), i, f, o, g; shown (time, batch, features), tanh of the cells.
+        gates (time, batch, 4, features), i, f, g, o; shown (time, batch, features), tanh of the cells.
     """
     (time, batch, inputs), features = x.shape, len(w)
-    half = np.array([0.5, 0.5, 0.5, 1.0], dtype=w.dtype)[:, None, None]
-    into_x, into_h = (half * by_gate(a) for a in (u, w))  # (4, inputs, features), (4, features, features)
+    half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], dtype=w.dtype), features)
+    into_x, into_h, bias = half * u, half * w, half * b
     room = room or Room()
-    gates = room("gates", (time, 4, batch, features), w.dtype)
-    of_a_gate = room("one gate", (time * batch, features), w.dtype)
-    for k, (block, bias) in enumerate(zip(into_x, half[:, 0] * by_gate(b[None])[:, 0], strict=True)):
-        np.matmul(x.reshape(time * batch, inputs), block, out=of_a_gate)
-        np.add(of_a_gate.reshape(time, batch, features), bias, out=gates[:, k])
+    gates = room("gates", (time, batch, 4, features), w.dtype)
+    side_by_side = gates.reshape(time, batch, 4 * features)
+    np.matmul(x.reshape(time * batch, inputs), into_x, out=side_by_side.reshape(time * batch, 4 * features))
+    side_by_side += bias
     hidden, cells = (room(name, (time + 1, batch, features), w.dtype) for name in ("hidden", "cells"))
     hidden[0], cells[0] = h0, c0
-    shown, product = room("shown", (time, batch, features), w.dtype), room("product", (4, batch, features), w.dtype)
-    written = product[0]
+    shown = room("shown", (time, batch, features), w.dtype)
+    product, written = np.empty_like(side_by_side[0]), np.empty_like(cells[0])
     for t in range(time):
-        z, c = gates[t], cells[t + 1]
+        z, gate, c = side_by_side[t], gates[t], cells[t + 1]
         np.matmul(hidden[t], into_h, out=product)
         z += product
         np.tanh(z, out=z)
-        sigmoids = z[:3]
-        sigmoids *= 0.5
-        sigmoids += 0.5
-        np.multiply(z[1], cells[t], out=c)
-        np.multiply(z[0], z[3], out=written)
+        for sigmoids in (z[:, : 2 * features], z[:, 3 * features :]):
+            sigmoids *= 0.5
+            sigmoids += 0.5
+        np.multiply(gate[:, 1], cells[t], out=c)
+        np.multiply(gate[:, 0], gate[:, 2], out=written)
         c += written
         if real is not None:
             np.copyto(c, cells[t], where=~real[t])
         np.tanh(c, out=shown[t])
-        np.multiply(z[2], shown[t], out=hidden[t + 1])
+        np.multiply(gate[:, 3], shown[t], out=hidden[t + 1])
         if real is not None:
             np.copyto(hidden[t + 1], hidden[t], where=~real[t])
     kept = {"x": x, "hidden": hidden, "cells": cells, "gates": gates, "shown": shown}
@@ -486,56 +485,46 @@ def fused_lstm_backward(
     """
     hidden, cells, gates, shown = (kept[name] for name in ("hidden", "cells", "gates", "shown"))
     real = kept.get("real")  # it is not there when no place is padded
-    time, _, batch, features = gates.shape
-    i, f, o, g = (gates[:, k] for k in range(4))
+    time, batch, _, features = gates.shape
+    i, f, g, o = (gates[:, :, k] for k in range(4))
     room = room or Room()
-    slopes = np.multiply(
-        gates, gates, out=room("slopes", gates.shape, w.dtype)
-    )  # what each block's gradient is multiplied by, in the order i, f, o, g
-    np.subtract(gates[:, :3], slopes[:, :3], out=slopes[:, :3])  # s − s² for the sigmoids
-    np.subtract(1, slopes[:, 3], out=slopes[:, 3])  # 1 − g²
-    slopes[:, 0] *= g
-    slopes[:, 1] *= cells[:-1]
-    slopes[:, 2] *= shown
-    slopes[:, 3] *= i
+    # What each block's gradient is multiplied by.
+    slopes = np.multiply(gates, gates, out=room("slopes", gates.shape, w.dtype))
+    for sigmoids in (slice(0, 2), slice(3, 4)):
+        np.subtract(gates[:, :, sigmoids], slopes[:, :, sigmoids], out=slopes[:, :, sigmoids])  # s − s²
+    np.subtract(1, slopes[:, :, 2], out=slopes[:, :, 2])  # 1 − g²
+    slopes[:, :, 0] *= g
+    slopes[:, :, 1] *= cells[:-1]
+    slopes[:, :, 2] *= i
+    slopes[:, :, 3] *= shown
     to_cell = np.multiply(shown, shown, out=room("to cell", shown.shape, w.dtype))  # from h to its cell: o(1 − tanh²)
     np.subtract(1, to_cell, out=to_cell)
     to_cell *= o
     if real is not None:
-        slopes *= real[:, None]
+        slopes *= real[..., None]
         to_cell *= real
         f = np.where(real, f, 1)
-    back = np.ascontiguousarray(by_gate(w).transpose(0, 2, 1))  # (4, features, features)
-    grad_z, product = slopes, room("product", (4, batch, features), w.dtype)  # the gradient takes the slopes' place
+    back = np.ascontiguousarray(w.T)  # (4·features, features)
+    grad_z = slopes  # the gradient takes the slopes' place
     grad_h, grad_c, passed = np.zeros_like(hidden[0]), np.zeros_like(cells[0]), np.empty_like(cells[0])
     for t in reversed(range(time)):
         grad_h += grad_hidden[t]
         np.multiply(grad_h, to_cell[t], out=passed)
         grad_c += passed
         z = grad_z[t]
-        z[:2] *= grad_c
-        z[3] *= grad_c
-        z[2] *= grad_h
+        z[:, :3] *= grad_c[:, None]
+        z[:, 3] *= grad_h
         grad_c *= f[t]
-        np.matmul(z, back, out=product)
         if real is None:
-            np.add.reduce(product, axis=0, out=grad_h)
+            np.matmul(z.reshape(batch, -1), back, out=grad_h)
         else:
             grad_h *= ~real[t]
-            grad_h += product.sum(axis=0)
-    flat = room("side by side", (time * batch, 4 * features), w.dtype)  # the blocks in the order i, f, g, o again
-    for k, block in enumerate((0, 1, 3, 2)):
-        flat[:, k * features : (k + 1) * features] = grad_z[:, block].reshape(time * batch, features)
-    grad_x = np.matmul(flat, u.T, out=room("grad_x", (time * batch, len(u)), w.dtype)).reshape(kept["x"].shape)
+            grad_h += z.reshape(batch, -1) @ back
+    flat = grad_z.reshape(time * batch, 4 * features)
+    grad_x = np.matmul(flat, u.T, out=room("grad_x", (time * batch, len(u)), w.dtype))
     grad_u = kept["x"].reshape(time * batch, -1).T @ flat
     grad_w = hidden[:-1].reshape(time * batch, features).T @ flat
-    return grad_x, grad_h, grad_c, grad_u, grad_w, flat.sum(axis=0)
-
-
-def by_gate(weights: np.ndarray) -> np.ndarray:
-    """Cut (rows, 4·features) into (4, rows, features), in the order i, f, o, g: the three sigmoids first."""
-    rows = weights.reshape(len(weights), 4, -1)[:, [0, 1, 3, 2]]
-    return np.ascontiguousarray(rows.transpose(1, 0, 2))
+    return grad_x.reshape(kept["x"].shape), grad_h, grad_c, grad_u, grad_w, flat.sum(axis=0)
 
 
 def fused_tied_lm_gradients(
@@ -575,6 +564,7 @@ def fused_tied_lm_gradients(
     grad_hidden = np.matmul(grad_logits, embeddings, out=room("grad_hidden", hidden.shape, w.dtype))
     grad_x, _, _, grad_u, grad_w, grad_b = fused_lstm_backward(grad_hidden.reshape(time, batch, -1), kept, u, w, room)
     grad_embeddings = grad_logits.T @ hidden
-    grad_embeddings += summed_by_word(read, grad_x.reshape(time * batch, -1), len(embeddings))
+    seen, sums = sums_by_word(read, grad_x.reshape(time * batch, -1))
+    grad_embeddings[seen] += sums
     grads = [grad_embeddings, grad_u, grad_w, grad_b, grad_logits.sum(axis=0)]
     return loss, grads, (kept["hidden"][-1].copy(), kept["cells"][-1].copy())

@@ -429,12 +429,18 @@ def summed_by_word(words: np.ndarray, grad_x: np.ndarray, vocabulary: int) -> np
     Returns:
         (vocabulary, features) of grad_x's dtype; 0 for words that do not occur.
     """
+    grad = np.zeros((vocabulary, grad_x.shape[1]), dtype=grad_x.dtype)
+    seen, sums = sums_by_word(words, grad_x)
+    grad[seen] = sums
+    return grad
+
+
+def sums_by_word(words: np.ndarray, grad_x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The words that occur, ascending, and the sum of each one's gradients: sorted, then one sum a word."""
     order = np.argsort(words, kind="stable")
     ranked = words[order]
     first = np.flatnonzero(np.diff(ranked, prepend=-1))  # where a new word begins
-    grad = np.zeros((vocabulary, grad_x.shape[1]), dtype=grad_x.dtype)
-    grad[ranked[first]] = np.add.reduceat(grad_x[order], first, axis=0)
-    return grad
+    return ranked[first], np.add.reduceat(grad_x[order], first, axis=0)
 
 
 class Room:
