@@ -98,18 +98,16 @@ def _transformer(corpus: Corpus, **settings: Any) -> nn.Module:
     return TransformerLM(len(corpus.vocabulary), **settings)
 
 
-def _trained(**settings: Any) -> dict[str, Any]:
-    """How a model is trained: these settings, and what most have in common."""
-    common = {
-        "clip": 0.5,
-        "draws": 512,
-        "decay": 0.0,
-        "optimiser": "adam",
-        "averaged": 0.0,
-        "counted": True,
-        "every": 1000,
-    }
-    return {**settings, **{name: value for name, value in common.items() if name not in settings}}
+#: What the recipes have in common, unless they say otherwise.
+_COMMON = {
+    "clip": 0.5,
+    "draws": 512,
+    "decay": 0.0,
+    "optimiser": "adam",
+    "averaged": 0.0,
+    "counted": True,
+    "every": 1000,
+}
 
 
 #: Order of each n-gram model.
@@ -119,43 +117,43 @@ RECIPES = {
         "feed-forward network of Bengio et al. 2003",
         _feed_forward,
         {"order": 7, "embedding": 200, "hidden": 200, "dropout": 0.1, "direct": False, "tied": True},
-        _trained(batch=64, time=8, rate=2e-3),
+        {**_COMMON, "batch": 64, "time": 8, "rate": 2e-3},
     ),
     "rnn": Recipe(
         "recurrent network of Elman 1990",
         _recurrent,
         {"features": 300, "layers": 1, "dropout": 0.15, "tied": True},
-        _trained(batch=16, time=20, rate=2e-3),
+        {**_COMMON, "batch": 16, "time": 20, "rate": 2e-3},
     ),
     "rnn_lda": Recipe(
         "recurrent network that hears topics, Mikolov and Zweig 2012",
         _with_topics,
         {"features": 300, "dropout": 0.15, "topics": 40, "memory": 0.95},
-        _trained(batch=16, time=20, rate=2e-3),
+        {**_COMMON, "batch": 16, "time": 20, "rate": 2e-3},
     ),
     "lstm": Recipe(
         "LSTM with tied weights and dropout between its layers, Zaremba et al. 2014",
         _gated,
         {"features": 300, "layers": 1, "dropout": 0.25, "shared": True, "drop_connect": 0.0, "tied": True},
-        _trained(batch=16, time=35, rate=3e-3),
+        {**_COMMON, "batch": 16, "time": 35, "rate": 3e-3},
     ),
     "awd_lstm": Recipe(
         "LSTM that also leaves out recurrent weights, Merity et al. 2018",
         _gated,
         {"features": 300, "layers": 2, "dropout": 0.25, "shared": True, "drop_connect": 0.3, "tied": True},
-        _trained(batch=16, time=35, rate=3e-3, averaged=0.3),
+        {**_COMMON, "batch": 16, "time": 35, "rate": 3e-3, "averaged": 0.3},
     ),
     "rhn": Recipe(
         "recurrent highway network of Zilly et al. 2017",
         _highway,
         {"features": 400, "depth": 3, "dropout": 0.3, "inner": 0.1, "carry": -2.0},
-        _trained(batch=16, time=25, rate=2e-3),
+        {**_COMMON, "batch": 16, "time": 25, "rate": 2e-3},
     ),
     "transformer": Recipe(
         "decoder-only Transformer of Vaswani et al. 2017, pre-norm",
         _transformer,
         {"context": 64, "features": 160, "heads": 4, "layers": 2, "dropout": 0.1, "tied": True, "sinusoidal": False},
-        _trained(batch=16, time=64, rate=3e-3),
+        {**_COMMON, "batch": 16, "time": 64, "rate": 3e-3},
     ),
 }
 MODELS = (*NGRAMS, *RECIPES)

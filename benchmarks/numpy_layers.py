@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from solutions.attention import fused_causal_attention, fused_causal_attention_backward
-from solutions.lstm import fused_tied_lm_gradients, new_lstm_lm
-from solutions.recurrent import Room, fused_rnn_lm_gradients, new_rnn_lm
+from solutions.lstm import Room, fused_tied_lm_gradients, new_lstm_lm
+from solutions.recurrent import fused_rnn_lm_gradients, new_rnn_lm
 
 Step = Callable[[], tuple[float, list[np.ndarray]]]
 

@@ -443,24 +443,6 @@ def sums_by_word(words: np.ndarray, grad_x: np.ndarray) -> tuple[np.ndarray, np.
     return ranked[first], np.add.reduceat(grad_x[order], first, axis=0)
 
 
-class Room:
-    """Memory that is used again: arrays by name, made when a shape is first asked for.
-
-    A step that asks for new arrays each time waits for the operating system, which hands out fresh memory page by page; for a
-    small model that took a fifth of the step.
-    """
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, np.ndarray] = {}
-
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """The array of that name, with whatever it held before; a new one where shape or dtype changed."""
-        found = self.arrays.get(name)
-        if found is None or found.shape != shape or found.dtype != dtype:
-            found = self.arrays[name] = np.empty(shape, dtype=dtype)
-        return found
-
-
 #: So many numbers are worked on at a time: they stay in the processor's cache while several operations pass over them.
 IN_CACHE = 1 << 16
 

@@ -26,6 +26,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from autograder import cli, language_models
+from course.kit import descent
 from course.kit import language_models as engine
 from course.kit.corpora import Corpus
 from course.kit.count_vectors import count_vectors
@@ -161,7 +162,7 @@ def test_rows_are_changed_as_adam_changes_them() -> None:
     torch.manual_seed(0)
     mine, theirs = nn.Parameter(torch.randn(5, 3)), None
     theirs = nn.Parameter(mine.detach().clone())
-    rows, adam = engine._RowAdam([mine]), torch.optim.Adam([theirs], lr=0.01)
+    rows, adam = descent.RowAdam([mine]), torch.optim.Adam([theirs], lr=0.01)
     some = torch.tensor([0, 2, 3])
     for _ in range(30):
         grad = torch.randn(5, 3)
@@ -176,7 +177,7 @@ def test_rows_are_changed_as_adam_changes_them() -> None:
 
 def test_a_rows_first_step_is_as_large_as_the_rate() -> None:
     table = nn.Parameter(torch.zeros(3, 2))
-    rows = engine._RowAdam([table])
+    rows = descent.RowAdam([table])
     for _ in range(50):
         rows.step([torch.randn(1, 2)], torch.tensor([0]), 0.01)
     rows.step([torch.tensor([[5.0, -0.001]])], torch.tensor([2]), 0.01)
@@ -511,7 +512,7 @@ def test_what_is_left_is_the_mean_of_the_parameters(optimiser: str, monkeypatch:
 def test_gradients_are_clipped_all_together() -> None:
     made = learner(elman(), clip=1e-3)
     norms = []
-    original = engine._RowAdam.step
+    original = descent.RowAdam.step
 
     def step(self: Any, grads: Any, rows: Any, rate: float) -> None:
         every = [*(g for g in grads if g is not None), *(p.grad for p in made.dense)]

@@ -527,6 +527,31 @@ def test_the_fused_model_equals_the_plain_one(mask: np.ndarray | None, dtype: An
         np.testing.assert_allclose(got, want, atol=tolerance)
 
 
+def test_memory_that_is_used_again_changes_no_answer() -> None:
+    rng = np.random.default_rng(13)
+    room = ref.Room()
+    for vocabulary, features, batch, time, dtype in [
+        (7, 4, 3, 5, float),
+        (7, 4, 3, 5, float),
+        (9, 5, 2, 3, np.float32),
+    ]:
+        parameters = [p.astype(dtype) for p in ref.new_lstm_lm(rng, vocabulary, features)]
+        words, targets = rng.integers(vocabulary, size=(2, batch, time))
+        mask = rng.random((batch, time)) < 0.7
+        mask[0] = True
+        state = tuple(rng.normal(size=(batch, features)).astype(dtype) for _ in range(2))
+        before = dict(room.arrays)
+        again = ref.fused_tied_lm_gradients(parameters, words, targets, mask, state, room)  # type: ignore[arg-type]
+        fresh = ref.fused_tied_lm_gradients(parameters, words, targets, mask, state)  # type: ignore[arg-type]
+        assert again[0] == fresh[0]
+        for got, want in zip([*again[1], *again[2]], [*fresh[1], *fresh[2]], strict=True):
+            np.testing.assert_array_equal(got, want)
+            # What is handed out is the caller's: the next call must not write over it.
+            assert not any(np.shares_memory(got, kept) for kept in room.arrays.values())
+        for name, kept in before.items():
+            assert (room.arrays[name] is kept) == (kept.dtype == dtype), name
+
+
 @pytest.mark.parametrize("mask", [MASK, None], ids=["padded", "full"])
 def test_the_fused_layer_equals_the_plain_one_with_other_sizes(mask: np.ndarray | None) -> None:
     rng = np.random.default_rng(12)

@@ -213,6 +213,25 @@ def test_the_fused_network_equals_the_plain_one(mask: np.ndarray | None, dtype: 
         np.testing.assert_allclose(got, want, atol=tolerance)
 
 
+@pytest.mark.parametrize("at_a_time", [1, 20, 1 << 16], ids=["row by row", "three rows", "all"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_loss_in_place_is_torchs_own_however_many_rows_at_a_time(
+    at_a_time: int, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ref, "IN_CACHE", at_a_time)
+    rng = np.random.default_rng(8)
+    logits, wanted = rng.normal(scale=300, size=(11, 6)), rng.integers(6, size=11)
+    real = np.arange(11) % 4 != 1
+    x = torch.tensor(logits, requires_grad=True)
+    rows = torch.tensor(real) if masked else slice(None)
+    want = torch.nn.functional.cross_entropy(x[rows], torch.tensor(wanted)[rows])
+    want.backward()  # type: ignore[no-untyped-call]
+    loss, grad = ref.softmax_loss_in_place(logits, wanted, real if masked else None)
+    assert loss == pytest.approx(want.item(), rel=1e-12)
+    assert grad is logits
+    np.testing.assert_allclose(grad, x.grad, atol=1e-15)
+
+
 def test_the_models_gradients_by_differences() -> None:
     rng = np.random.default_rng(7)
     parameters = ref.new_rnn_lm(rng, 5, 3)

@@ -60,7 +60,7 @@ def count_vectors(tokens: np.ndarray, vocabulary: int, features: int, window: in
         ValueError: the text has fewer than two words, or there is no window or feature.
 
     Source:
-        Deerwester et al. 1990; Levy and Goldberg 2014; Halko, Martinsson and Tropp 2011 (the decomposition).
+        Deerwester et al. 1990; Levy and Goldberg 2014.
     """
     if len(tokens) < 2 or window < 1 or features < 1:
         raise ValueError("count_vectors needs a text of two words or more, a window and a feature")
@@ -72,17 +72,11 @@ def count_vectors(tokens: np.ndarray, vocabulary: int, features: int, window: in
     table = torch.sparse_coo_tensor(
         torch.from_numpy(np.stack([rows, columns])), values, shape, check_invariants=False
     ).coalesce()
-    turned = table.t().coalesce()
-    most = min(features + 40, vocabulary)
-    random = torch.randn(shape[1], most, generator=torch.Generator().manual_seed(seed))
-    basis = torch.linalg.qr(torch.sparse.mm(table, random))[0]  # (vocabulary, most)
-    for _ in range(2):
-        basis = torch.linalg.qr(torch.sparse.mm(turned, basis))[0]
-        basis = torch.linalg.qr(torch.sparse.mm(table, basis))[0]
-    across = torch.sparse.mm(turned, basis)  # (2·vocabulary, most)
-    squares, turn = torch.linalg.eigh(across.t() @ across)  # ascending
-    strengths = squares.flip(0).clamp(min=0).sqrt()[:features]  # singular values
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        directions, strengths, _ = torch.svd_lowrank(table, q=min(features + 40, vocabulary))
     vectors = torch.zeros(vocabulary, features)
-    vectors[:, : len(strengths)] = (basis @ turn.flip(1))[:, : len(strengths)] * strengths.sqrt()
+    kept = min(features, len(strengths))
+    vectors[:, :kept] = directions[:, :kept] * strengths[:kept].sqrt()
     lengths = vectors.norm(dim=1)
     return vectors * (vocabulary / lengths.sum().clamp(min=1e-12))

@@ -17,7 +17,6 @@ trained, judged and run by the same functions.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import time as clock
@@ -34,6 +33,7 @@ from torch.nn import functional as F
 
 from course.kit.corpora import Corpus, Vocabulary
 from course.kit.count_vectors import count_vectors
+from course.kit.descent import RowAdam, RowDescent, RunningMean, dense_optimiser
 from course.kit.training import CheckpointError, History, Progress, _duration, fit, load, seeded
 
 __all__ = [
@@ -535,6 +535,10 @@ class _Limits:
         return None
 
 
+#: Parameters are added to their mean once in so many steps: a table of 10,000 words is large.
+_MEAN_EVERY = 10
+
+
 class _WordLearner:
     """A language model that learns from a corpus; a batch is the number of a step."""
 
@@ -560,9 +564,9 @@ class _WordLearner:
         self.tables = {name: named[name] for name in names}  # tied ones are the same object twice
         unique = list({id(p): p for p in self.tables.values()}.values())
         self.dense = [p for p in model.parameters() if all(p is not table for table in unique)]
-        self.table_steps = _RowAdam(unique) if settings["optimiser"] == "adam" else _RowDescent(unique)
-        self.dense_steps = _dense_optimiser(self.dense, settings) if self.dense else None
-        self.mean = _RunningMean(list(model.parameters()))
+        self.table_steps = RowAdam(unique) if settings["optimiser"] == "adam" else RowDescent(unique)
+        self.dense_steps = dense_optimiser(self.dense, settings["optimiser"], settings["decay"]) if self.dense else None
+        self.mean = RunningMean(list(model.parameters()))
         counts = np.bincount(corpus.train, minlength=size)
         q = counts**0.75 / (counts**0.75).sum()
         self.cumulative = np.cumsum(q)
@@ -739,128 +743,6 @@ class _WordLearner:
         self.furthest = max(self.furthest, self.reached)
         if self.spent == 0.0:
             self.spent = saved["cpu_seconds"]
-
-
-_BETAS = (0.9, 0.999)
-
-
-class _RowAdam:
-    """Adam for tables whose rows are words: only rows that a step touched change, and every row counts its own steps."""
-
-    def __init__(self, tables: list[nn.Parameter], betas: tuple[float, float] = _BETAS, eps: float = 1e-8) -> None:
-        self.tables, self.betas, self.eps = tables, betas, eps
-        self.memory = [(torch.zeros_like(p), torch.zeros_like(p), torch.zeros(len(p), device=p.device)) for p in tables]
-
-    @torch.no_grad()
-    def step(self, grads: Sequence[Tensor | None], rows: Tensor | None, rate: float) -> None:
-        """Change each table with the gradient of its rows; `rows` None stands for all of them."""
-        first, second = self.betas
-        for table, grad, (mean, square, count) in zip(self.tables, grads, self.memory, strict=True):
-            if grad is None:
-                continue
-            m, v, t = (part if rows is None else part.index_select(0, rows) for part in (mean, square, count))
-            t.add_(1)
-            m.lerp_(grad, 1 - first)
-            v.mul_(second).addcmul_(grad, grad, value=1 - second)
-            by_row = (-1, *[1] * (table.ndim - 1))
-            spread = v.sqrt().mul_((1 - second**t).rsqrt_().view(by_row)).add_(self.eps)
-            change = torch.div(m, spread, out=spread).mul_((-rate / (1 - first**t)).view(by_row))
-            if rows is None:
-                table.add_(change)
-            else:
-                for part, value in ((mean, m), (square, v), (count, t)):
-                    part.index_copy_(0, rows, value)
-                table.index_add_(0, rows, change)
-
-    def state_dict(self) -> list[Any]:
-        """The memory."""
-        return [list(entry) for entry in self.memory]
-
-    def load_state_dict(self, saved: list[Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
-        for entry, kept in zip(self.memory, saved, strict=True):
-            for tensor, value in zip(entry, kept, strict=True):
-                tensor.copy_(value)
-
-
-class _RowDescent:
-    """Plain descent for tables whose rows are words; it remembers nothing."""
-
-    def __init__(self, tables: list[nn.Parameter]) -> None:
-        self.tables = tables
-
-    @torch.no_grad()
-    def step(self, grads: Sequence[Tensor | None], rows: Tensor | None, rate: float) -> None:
-        """Change each table with the gradient of its rows; `rows` None stands for all of them."""
-        for table, grad in zip(self.tables, grads, strict=True):
-            if grad is None:
-                continue
-            if rows is None:
-                table.add_(grad, alpha=-rate)
-            else:
-                table.index_add_(0, rows, grad, alpha=-rate)
-
-    def state_dict(self) -> list[Any]:
-        """Nothing."""
-        return []
-
-    def load_state_dict(self, saved: list[Any]) -> None:
-        """Nothing to go on from."""
-
-
-def _dense_optimiser(parameters: list[nn.Parameter], settings: dict[str, Any]) -> torch.optim.Optimizer:
-    """What changes all that is no table of words."""
-    if settings["optimiser"] == "sgd":
-        return torch.optim.SGD(parameters, lr=settings["rate"], weight_decay=settings["decay"])
-    return torch.optim.AdamW(parameters, weight_decay=settings["decay"], betas=_BETAS)
-
-
-#: Parameters are added to their mean once in so many steps: a table of 10,000 words is large.
-_MEAN_EVERY = 10
-
-
-class _RunningMean:
-    """The mean of parameters over all moments at which they were added."""
-
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self.parameters = parameters
-        self.count = 0
-        self.values: list[Tensor] = []
-
-    @torch.no_grad()
-    def add(self) -> None:
-        """Add what the parameters are now."""
-        self.count += 1
-        if not self.values:
-            self.values = [p.detach().clone() for p in self.parameters]
-        for value, p in zip(self.values, self.parameters, strict=True):
-            value.lerp_(p, 1 / self.count)
-
-    @torch.no_grad()
-    def exchange(self) -> None:
-        """Let the parameters be their mean, and the mean what they were; a second time undoes it."""
-        for p, value in zip(self.parameters, self.values, strict=bool(self.count)):
-            kept = p.clone()
-            p.copy_(value)
-            value.copy_(kept)
-
-    @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within it the parameters are their mean, if anything was added."""
-        self.exchange()
-        try:
-            yield
-        finally:
-            self.exchange()
-
-    def state_dict(self) -> list[Any]:
-        """Count and mean."""
-        return [self.count, self.values]
-
-    def load_state_dict(self, saved: list[Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
-        self.count, values = saved
-        self.values = [value.to(p.device, copy=True) for value, p in zip(values, self.parameters, strict=bool(values))]
 
 
 def _rows(tokens: int, batch: int, time: int) -> tuple[int, int]:
